@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""Exact counts of instructions, for where the clock is too noisy: those of a
+workload with the functions that take most, and those of single operations."""
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+
+from . import results, subjects, workloads
+
+SIZES = {"allocate": (200000, 600000)}  # collections, too
+SMALL_SIZES = (2000, 6000)              # in the smallest nursery
+FUNCTIONS_SHOWN = 15
+
+# valgrind counts each byte of `rep stosb` as an instruction: the C library is
+# asked to do without.
+ENVIRONMENT = {"GLIBC_TUNABLES": "glibc.cpu.x86_rep_stosb_threshold=1000000000:"
+                                 "glibc.cpu.x86_rep_movsb_threshold=1000000000"}
+
+# Operation, mode of tools/costs.c, the mode that is taken off, what it is.
+COSTS = [
+    ("allocation", "allocate", "loop", "objects of 32 bytes that die, collections included"),
+    ("barrier, young object", "barrier-young", "loop", "the fast path"),
+    ("barrier, old object, noted", "barrier-old-noted", "walk", "stored into since a collection"),
+    ("barrier, old object, first", "barrier-old-first", "walk", "stores a young one: is noted"),
+    ("barrier, old to old", "barrier-old-to-old", "walk", "stores a reference no younger"),
+    ("object marked, tree", "mark-tree", "loop", "full collection, two references, 32 bytes"),
+    ("object marked, list", "mark-list", "loop", "the same, one edge at a time"),
+    ("object copied, tree", "copy-tree", "loop", "young collection, three dead ones between"),
+    ("object copied, list", "copy-list", "loop", "the same, one edge at a time"),
+]
+
+
+def instructions(command):
+    """How many the program executes, and by which functions."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = os.path.join(folder, "callgrind.out")
+        done = subprocess.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}",
+                               *command], capture_output=True, text=True, check=False,
+                              env={**os.environ, **ENVIRONMENT})
+        found = re.search(r"Collected : (\d+)", done.stderr)
+        if done.returncode != 0 or not found:
+            raise SystemExit(f"callgrind failed: {' '.join(command)}\n{done.stderr[-1500:]}")
+        top = subprocess.run(["callgrind_annotate", out], capture_output=True, text=True,
+                             check=False).stdout
+        return int(found.group(1)), top
+
+
+def operation(build, mode):
+    """Instructions for each operation, by differences over the size and over
+    whether the operations are done at all."""
+    def count(size, rounds):
+        return instructions([os.path.join(build, "costs"), mode, str(size), str(rounds)])[0]
+    small, large = SIZES.get(mode, SMALL_SIZES)
+    return (count(large, 1) - count(large, 0) - count(small, 1) + count(small, 0)) / (large - small)
+
+
+def count_operations(build):
+    known = {mode: operation(build, mode) for mode in ("loop", "walk")}
+    lines = []
+    for name, mode, base, what in COSTS:
+        lines.append([name, f"{operation(build, mode) - known[base]:.1f}", what])
+    print(results.text_table(["operation", "instructions", "what"], lines))
+
+
+def hottest(annotated):
+    """The table of functions, without paths that say where it was built."""
+    lines = []
+    for line in annotated.splitlines():
+        found = re.match(r"\s*([\d,]+) \(\s*([\d.]+%)\)\s+(\S+)", line)
+        if found and found.group(3) != "PROGRAM":
+            name = re.sub(r"^.*?([^/]+:[^/]+)$", r"\1", found.group(3))
+            lines.append([name, found.group(1), found.group(2)])
+    return lines[:FUNCTIONS_SHOWN]
+
+
+def count_workload(options, workload):
+    scale = options.scale * workload.quick
+    native = subjects.configure(options.build_dir)
+    for subject in native:
+        wanted = options.subject or ["strata"]
+        if subject.name in wanted and subject.runs(workload):
+            subjects.build_native(options.build_dir, [(workload, subject)])
+            total, annotated = instructions(subject.command(options.build_dir, workload, scale))
+            print(f"\n{workload.name} for {subject.name} at scale {scale:g}: "
+                  f"{total:,} instructions\n")
+            print(results.text_table(["function", "instructions", "share"], hottest(annotated)))
+
+
+def count(options):
+    if not options.no_install:
+        subjects.install({"valgrind": "valgrind"})
+    if not shutil.which("valgrind"):
+        raise SystemExit("--callgrind needs valgrind (Debian: valgrind)")
+    chosen = workloads.matching([options.callgrind])
+    subjects.configure(options.build_dir)
+    subjects.run_quietly(["cmake", "--build", options.build_dir, "--target", "bench-costs"])
+    count_operations(options.build_dir)
+    for workload in chosen:
+        count_workload(options, workload)
+    return 0

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * 93.75 million objects of 32 bytes (3 GB) that die at once: what an
+ * allocation costs when nothing survives.
+ */
+#include "bench.h"
+
+typedef struct object {
+    struct object *next;
+    uint64_t values[3];
+} object;
+
+TYPE_STRUCT(object, offsetof(object, next));
+
+static uint64_t work(subject *s, bench *b)
+{
+    size_t count = bench_scaled(b, 93.75e6, 1);
+    uint64_t sum = 0;
+
+    b->live_bytes = sizeof(object);
+    for (size_t i = 0; i < count; i++) {
+        object *o = NEW(s, object);
+
+        o->next = NULL;
+        o->values[0] = i;
+        o->values[1] = 1;
+        o->values[2] = 2;
+        bench_escape(o);
+        sum += o->values[0] + o->values[1];
+        DROP(s, o);
+    }
+    return digest(0, sum);
+}
+
+int main(int argc, char **argv)
+{
+    return bench_main(argc, argv, work);
+}

@@ -1,0 +1,571 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Strata: an embeddable, generational, moving garbage collector for C.
+ *
+ * A program creates a heap, attaches its thread as a mutator, allocates with
+ * gc_alloc and stores references with gc_write. It never frees. What C stacks,
+ * registers and registered roots reach stays alive; the rest is reclaimed.
+ *
+ * Reading the comments: each gives parameters with their units, what is
+ * returned on failure, and
+ *   Owner   who owns what is passed or returned (left out where nothing is),
+ *   GC      never collects | may collect; what may move,
+ *   Thread  who may call it.
+ * Misuse (a foreign pointer, a root registered twice, a wrong thread) prints a
+ * message that names the function and the cause, and aborts. Expected failure
+ * (no memory, a bad option) returns a status or NULL and changes nothing.
+ */
+#ifndef STRATA_GC_H
+#define STRATA_GC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#ifndef STRATA_API
+#define STRATA_API
+#endif
+
+#define STRATA_VERSION "0.1.0"
+
+/* Grows with each change of what the inline fast paths rely on; a program and
+ * a library that disagree do not link. */
+#define gc_heap_create gc_heap_create_abi1
+
+typedef struct gc_heap gc_heap;       /* objects, roots, generations: one whole */
+typedef struct gc_mutator gc_mutator; /* a thread attached to a heap */
+typedef struct gc_type gc_type;       /* layout of an object */
+typedef struct gc_tracer gc_tracer;   /* a collection, as callbacks see it */
+typedef struct gc_handle gc_handle;   /* a root slot that the heap owns */
+typedef struct gc_frame gc_frame;     /* exact roots on the C stack */
+
+typedef enum gc_status {
+    GC_OK = 0,
+    GC_NO_MEMORY,  /* the system, or the limit, gave nothing */
+    GC_BAD_OPTION, /* an option has no such value; see gc_options_explain */
+    GC_BAD_SIZE,   /* a struct's size is not one this library knows */
+    GC_NOT_FOUND,  /* no such root, pin or registration */
+    GC_BUSY        /* not possible in this state; the function says which */
+} gc_status;
+
+enum {
+    GC_YOUNG = 0,  /* gen0 */
+    GC_MIDDLE = 1, /* gen1 */
+    GC_OLD = 2,    /* gen2 */
+    GC_GENERATIONS = 3
+};
+
+/* ---- Types -------------------------------------------------------------- */
+
+/* Reports the references of `object` through gc_trace_slot, gc_trace_reference
+ * and gc_trace_word. May read the object's payload, gc_type_of, gc_length and
+ * gc_size_of; calls nothing else of this library.
+ * Thread  any that collects. */
+typedef void gc_trace_fn(gc_tracer *tracer, void *object);
+
+typedef enum gc_kind {
+    GC_KIND_LEAF = 0,     /* no references */
+    GC_KIND_STRUCT,       /* references at fixed offsets */
+    GC_KIND_REFERENCES,   /* an array of references, and nothing else */
+    GC_KIND_ARRAY,        /* fixed references, then elements that have some */
+    GC_KIND_TRACED,       /* a callback reports the references */
+    GC_KIND_CONSERVATIVE, /* every word may be one; pins what it reaches */
+    GC_KIND_INTERNAL      /* first of the library's own kinds */
+} gc_kind;
+
+enum {
+    GC_TYPE_PINNED = 1,   /* instances never move, from birth */
+    GC_TYPE_UNZEROED = 2, /* leaf types: contents are undefined at birth */
+    GC_TYPE_AMBIGUOUS = 4 /* traced types: the callback uses gc_trace_word */
+};
+
+/* A layout descriptor. Fill it with the macros below; it may be static const,
+ * needs no registration, and may be shared by all heaps. The offsets count
+ * from the object's first byte, are multiples of sizeof(void *), and lie
+ * inside the fixed part (refs) or inside one element (element_refs). */
+struct gc_type {
+    const char *name;
+    size_t size;         /* bytes of the fixed part */
+    size_t object_bytes; /* what an instance takes; see GC_OBJECT_BYTES */
+    const uint32_t *refs;
+    const uint32_t *element_refs;
+    gc_trace_fn *trace;
+    void *data; /* the embedder's own */
+    uint32_t ref_count;
+    uint32_t element_ref_count;
+    uint32_t element_size; /* bytes; 0 for what has no array part */
+    uint8_t kind;          /* a gc_kind */
+    uint8_t flags;         /* GC_TYPE_... */
+    uint8_t alignment;     /* of the payload, bytes: 8, 16, 32 or 64 */
+    uint8_t reserved;
+};
+
+enum {
+    GC_HEADER_BYTES = 8,
+    GC_SMALL_BYTES = 8192 /* the most that the inline path allocates */
+};
+
+/* Header and payload of an object of `size` bytes, at least one word of
+ * payload, in whole words. */
+#define GC_OBJECT_BYTES(size) (GC_HEADER_BYTES + ((size) < 8 ? 8 : (((size) + 7) & ~(size_t)7)))
+
+/* What makes the inline allocation path give way to the general one. */
+#define GC_OUT_OF_LINE (SIZE_MAX / 2)
+
+#define GC_INLINE_BYTES(size) \
+    (GC_OBJECT_BYTES(size) > GC_SMALL_BYTES ? GC_OUT_OF_LINE : GC_OBJECT_BYTES(size))
+
+#define GC_COUNT(array) ((uint32_t)(sizeof(array) / sizeof((array)[0])))
+
+/* A struct without references. */
+#define GC_TYPE_LEAF(name, type)                                                            \
+    {                                                                                       \
+        name, sizeof(type), GC_INLINE_BYTES(sizeof(type)), NULL, NULL, NULL, NULL, 0, 0, 0, \
+            GC_KIND_LEAF, 0, 8, 0                                                           \
+    }
+
+/* A struct; `offsets` is an array of uint32_t: where its references are. */
+#define GC_TYPE_STRUCT(name, type, offsets)                                           \
+    {                                                                                 \
+        name, sizeof(type), GC_INLINE_BYTES(sizeof(type)), offsets, NULL, NULL, NULL, \
+            GC_COUNT(offsets), 0, 0, GC_KIND_STRUCT, 0, 8, 0                          \
+    }
+
+/* An array of elements without references. */
+#define GC_TYPE_LEAF_ARRAY(name, element)                                                 \
+    {                                                                                     \
+        name, 0, GC_OUT_OF_LINE, NULL, NULL, NULL, NULL, 0, 0, (uint32_t)sizeof(element), \
+            GC_KIND_LEAF, 0, 8, 0                                                         \
+    }
+
+/* An array of references. */
+#define GC_TYPE_REFERENCES(name)                                                         \
+    {                                                                                    \
+        name, 0, GC_OUT_OF_LINE, NULL, NULL, NULL, NULL, 0, 0, (uint32_t)sizeof(void *), \
+            GC_KIND_REFERENCES, 0, 8, 0                                                  \
+    }
+
+/* An array of structs whose references are at `offsets` in each. */
+#define GC_TYPE_ARRAY(name, element, offsets)                                     \
+    {                                                                             \
+        name, 0, GC_OUT_OF_LINE, NULL, offsets, NULL, NULL, 0, GC_COUNT(offsets), \
+            (uint32_t)sizeof(element), GC_KIND_ARRAY, 0, 8, 0                     \
+    }
+
+/* A struct with a trailing array: references of the struct at `offsets`, of
+ * each element at `element_offsets`. `type` ends where the array begins. */
+#define GC_TYPE_TRAILING(name, type, offsets, element, element_offsets)              \
+    {                                                                                \
+        name, sizeof(type), GC_OUT_OF_LINE, offsets, element_offsets, NULL, NULL,    \
+            GC_COUNT(offsets), GC_COUNT(element_offsets), (uint32_t)sizeof(element), \
+            GC_KIND_ARRAY, 0, 8, 0                                                   \
+    }
+
+/* The same with elements that hold no references (a string with links). */
+#define GC_TYPE_TRAILING_LEAF(name, type, offsets, element)                                  \
+    {                                                                                        \
+        name, sizeof(type), GC_OUT_OF_LINE, offsets, NULL, NULL, NULL, GC_COUNT(offsets), 0, \
+            (uint32_t)sizeof(element), GC_KIND_ARRAY, 0, 8, 0                                \
+    }
+
+/* A struct whose references a callback reports. */
+#define GC_TYPE_TRACED(name, type, trace)                                                    \
+    {                                                                                        \
+        name, sizeof(type), GC_INLINE_BYTES(sizeof(type)), NULL, NULL, trace, NULL, 0, 0, 0, \
+            GC_KIND_TRACED, 0, 8, 0                                                          \
+    }
+
+/* An array of words any of which may be a reference. */
+#define GC_TYPE_WORDS(name)                                                              \
+    {                                                                                    \
+        name, 0, GC_OUT_OF_LINE, NULL, NULL, NULL, NULL, 0, 0, (uint32_t)sizeof(void *), \
+            GC_KIND_CONSERVATIVE, GC_TYPE_AMBIGUOUS, 8, 0                                \
+    }
+
+/* A type with flags or an alignment above 8 is written out field by field,
+ * with object_bytes = GC_OUT_OF_LINE. */
+
+/* Ready-made: bytes without references; an array of references; an array of
+ * words each of which may be a reference (scanned conservatively, never
+ * moved, pins what it reaches). */
+STRATA_API extern const gc_type gc_type_bytes;
+STRATA_API extern const gc_type gc_type_references;
+STRATA_API extern const gc_type gc_type_words;
+
+/* Makes a descriptor at run time: copies `layout` with its offset tables, and
+ * keeps `class_object` (may be NULL) alive as long as an instance is. Read
+ * the object back with gc_type_class: it may move.
+ *
+ * Returns  the descriptor, or NULL without memory.
+ * Owner    the heap, until gc_type_retire; its memory is reused when a full
+ *          collection finds no instance.
+ * GC       never collects.
+ * Thread   the mutator's own.
+ */
+STRATA_API gc_type *gc_type_create(gc_mutator *mutator, const gc_type *layout, void *class_object);
+STRATA_API void *gc_type_class(const gc_type *type);
+
+/* Says that no new instance of `type` will be made. When none is left,
+ * `retired` (may be NULL) is called with the embedder's data at the end of the
+ * collection that found so; it calls nothing of this library. The descriptor
+ * is gone after it.
+ * GC never collects. Thread: the mutator's own. */
+STRATA_API void gc_type_retire(gc_mutator *mutator, gc_type *type, void (*retired)(void *data),
+                               void *data);
+
+/* ---- Heaps -------------------------------------------------------------- */
+
+typedef enum gc_stacks {
+    GC_STACKS_AMBIGUOUS = 0, /* C stacks and registers are scanned (default) */
+    GC_STACKS_EXACT          /* only frames, handles and registered roots */
+} gc_stacks;
+
+typedef enum gc_barriers {
+    GC_BARRIERS_ALL = 0, /* every store of a reference goes through gc_write */
+    GC_BARRIERS_NONE     /* plain stores; every collection is full */
+} gc_barriers;
+
+typedef enum gc_check {
+    GC_CHECK_OFF = 0,
+    GC_CHECK_CHEAP, /* arguments of every call */
+    GC_CHECK_DEEP   /* the whole heap, at every phase boundary */
+} gc_check;
+
+typedef enum gc_reason {
+    GC_REASON_NONE = 0,
+    GC_REASON_NURSERY,   /* gen0's threshold of bytes */
+    GC_REASON_COUNT,     /* as many younger collections as the threshold says */
+    GC_REASON_GROWTH,    /* the old generation grew */
+    GC_REASON_LIMIT,     /* the soft or hard limit */
+    GC_REASON_EXTERNAL,  /* bytes held outside the heap grew */
+    GC_REASON_REQUESTED, /* gc_collect or gc_compact */
+    GC_REASON_STRESS,    /* a stress option */
+    GC_REASON_COUNT_OF   /* how many reasons there are */
+} gc_reason;
+
+/* Called near the limit (in the mutator that allocates, with the whole API
+ * legal; never nested), before a full collection gives up: `needed` bytes
+ * could not be had. It may drop references, run finalizers, or raise the
+ * limit. Returns true if it did something worth another try. */
+typedef bool gc_limit_fn(gc_mutator *mutator, size_t needed, void *data);
+
+/* How a heap shall be. Zero in a field means its default. */
+typedef struct gc_options {
+    size_t size; /* sizeof(gc_options) */
+
+    size_t hard_limit;         /* bytes, metadata included; default three quarters of what the
+                                  container, or else the machine, has */
+    size_t soft_limit;         /* bytes; above it old collections come sooner; default none */
+    size_t nursery_min;        /* bytes; default 1 MiB */
+    size_t nursery_max;        /* bytes; default a quarter of the hard limit, at most 64 MiB */
+    uint32_t threshold1;       /* gen0 collections between those of gen1; default 4 */
+    uint32_t threshold2;       /* gen1 collections between those of gen2, at least; default 4 */
+    uint32_t growth_percent;   /* growth of the old generation before a collection; default 75 */
+    uint32_t gc_share_percent; /* most time spent collecting near the limit; default 90 */
+    uint32_t decommit_delay;   /* full collections that free memory waits to be given back;
+   default 1 */
+    uint8_t reference_tags;    /* bit t set: words whose low three bits are t are references
+                                  (the tag is kept when the object moves); default 1: only
+                                  untagged */
+    gc_stacks stacks;
+    gc_barriers barriers;
+    gc_check check;
+    gc_limit_fn *limit_callback;
+    void *limit_data;
+    const char *settings; /* as STRATA_OPTIONS: "check=deep,stress=evacuate-all" */
+} gc_options;
+
+/* Fills `options` with zeroes and its size. */
+STRATA_API void gc_options_init(gc_options *options);
+
+/* The reason why gc_heap_create refused these options, one sentence; or "".
+ * Good until this thread's next call of it. */
+STRATA_API const char *gc_options_explain(const gc_options *options);
+
+/* Makes a heap. `options` may be NULL. The environment's STRATA_OPTIONS is
+ * read last and wins.
+ *
+ * Returns  GC_OK and the heap; GC_BAD_SIZE, GC_BAD_OPTION or GC_NO_MEMORY
+ *          leave *heap as it was.
+ * GC       never collects.
+ * Thread   any.
+ */
+STRATA_API gc_status gc_heap_create(const gc_options *options, gc_heap **heap);
+
+/* Returns all memory and address space to the system. Misuse while a mutator
+ * is attached. GC never collects. Thread: any, the last. */
+STRATA_API void gc_heap_destroy(gc_heap *heap);
+
+/* Attaches the calling thread. One mutator for a thread and a heap; a thread
+ * may be attached to several heaps. With ambiguous stacks the thread's stack
+ * is scanned from here to its base.
+ *
+ * Returns  GC_OK; GC_NO_MEMORY; GC_BUSY if this thread has one in this heap.
+ * GC       never collects.
+ */
+STRATA_API gc_status gc_mutator_attach(gc_heap *heap, gc_mutator **mutator);
+
+/* Detaches. Misuse with frames left, or from another thread. */
+STRATA_API void gc_mutator_detach(gc_mutator *mutator);
+
+STRATA_API gc_heap *gc_mutator_heap(const gc_mutator *mutator);
+
+/* The embedder's own word in a heap. Thread: any. */
+STRATA_API void gc_heap_set_data(gc_heap *heap, void *data);
+STRATA_API void *gc_heap_data(const gc_heap *heap);
+
+/* ---- Objects ------------------------------------------------------------ */
+
+/* Allocates a zeroed object of `type`, which has no array part.
+ *
+ * Returns  the object, or NULL when the limit still holds after a full
+ *          compacting collection; the heap is then unchanged.
+ * Owner    the heap. Without a root the pointer is good until the next
+ *          safepoint.
+ * GC       may collect; may move what is not pinned.
+ * Thread   the mutator's own.
+ */
+static inline void *gc_alloc(gc_mutator *mutator, const gc_type *type);
+
+/* The same for a type with an array part of `length` elements, which is kept
+ * with the object and never changes. */
+static inline void *gc_alloc_array(gc_mutator *mutator, const gc_type *type, size_t length);
+
+/* What an object is. `object` is a reference, not NULL.
+ * GC never collects. Thread: any attached. */
+STRATA_API const gc_type *gc_type_of(const void *object);
+STRATA_API size_t gc_length(const void *object);  /* elements; 0 without array part */
+STRATA_API size_t gc_size_of(const void *object); /* bytes of payload */
+
+/* Which generation, 0 to 2; misuse unless `object` is one of the heap's. */
+STRATA_API unsigned gc_generation_of(gc_mutator *mutator, const void *object);
+
+/* Whether `address`, which may be anything, is a reference to an object of
+ * this heap. An object that is dead but not yet reclaimed is one still. */
+STRATA_API bool gc_is_object(gc_mutator *mutator, const void *address);
+
+/* The object in which `address` lies (interior, or one past its end), or NULL. */
+STRATA_API void *gc_object_at(gc_mutator *mutator, const void *address);
+
+/* Calls `visit` for every object, dead ones not yet reclaimed included, in no
+ * order. `visit` calls nothing that may collect. GC never collects. */
+typedef void gc_visit_fn(void *object, void *data);
+STRATA_API void gc_heap_visit(gc_mutator *mutator, gc_visit_fn *visit, void *data);
+
+/* ---- Stores ------------------------------------------------------------- */
+
+/* Stores `value` in the field at `slot`, which lies in `object`. Needed for
+ * every store of a reference but those into an object that was allocated with
+ * no safepoint since. A store of NULL may be plain.
+ * GC never collects. Thread: the mutator's own. */
+static inline void gc_write(gc_mutator *mutator, void *object, void *slot, const void *value);
+
+/* The same for a word that may carry a tag. */
+static inline void gc_write_word(gc_mutator *mutator, void *object, void *slot, uintptr_t word);
+
+/* After any number of plain stores into `object`, before the next safepoint. */
+static inline void gc_write_barrier(gc_mutator *mutator, void *object);
+
+/* Copies `count` words of references to `to`, in `object`, from anywhere; the
+ * ranges may overlap. */
+STRATA_API void gc_copy(gc_mutator *mutator, void *object, void *to, const void *from,
+                        size_t count);
+
+/* ---- Roots -------------------------------------------------------------- */
+
+typedef enum gc_exactness {
+    GC_EXACT = 0, /* references (tagged as the heap says); updated on a move */
+    GC_AMBIGUOUS  /* words that may be references; they pin, and are not written */
+} gc_exactness;
+
+/* A slot anywhere outside the heap: a global, a field of a malloc block. The
+ * slot must stay readable until removed. O(1).
+ *
+ * Returns  GC_OK or GC_NO_MEMORY; removing an unknown one GC_NOT_FOUND.
+ *          Misuse if it is registered already.
+ * Owner    the caller, of the slot.
+ * GC       never collects.
+ * Thread   any attached to the heap.
+ */
+STRATA_API gc_status gc_root_add(gc_heap *heap, void *slot);
+STRATA_API gc_status gc_root_remove(gc_heap *heap, void *slot);
+
+/* `count` words from `start`; the range is known by its start. */
+STRATA_API gc_status gc_root_range_add(gc_heap *heap, void *start, size_t count,
+                                       gc_exactness exactness);
+STRATA_API gc_status gc_root_range_remove(gc_heap *heap, void *start);
+
+/* A callback that reports roots with gc_trace_slot and gc_trace_reference, or,
+ * if ambiguous, with gc_trace_word. Known by both its arguments. */
+typedef void gc_root_fn(gc_tracer *tracer, void *data);
+STRATA_API gc_status gc_root_callback_add(gc_heap *heap, gc_root_fn *roots, void *data,
+                                          gc_exactness exactness);
+STRATA_API gc_status gc_root_callback_remove(gc_heap *heap, gc_root_fn *roots, void *data);
+
+/* For callbacks, while they run. gc_trace_slot reports a slot and updates it;
+ * gc_trace_reference reports a reference that is kept in another form (a NaN
+ * box) and returns where the object is now, to be stored back;
+ * gc_trace_word reports a word that may be a reference and cannot change. */
+STRATA_API void gc_trace_slot(gc_tracer *tracer, void *slot);
+STRATA_API void *gc_trace_reference(gc_tracer *tracer, void *reference);
+STRATA_API void gc_trace_word(gc_tracer *tracer, uintptr_t word);
+
+/* A root that the heap keeps: for references held in foreign structures.
+ * gc_handle_create returns NULL without memory. O(1), GC never collects. */
+STRATA_API gc_handle *gc_handle_create(gc_mutator *mutator, void *object);
+STRATA_API void gc_handle_destroy(gc_mutator *mutator, gc_handle *handle);
+STRATA_API void gc_handle_set(gc_mutator *mutator, gc_handle *handle, void *object);
+static inline void *gc_handle_get(const gc_handle *handle);
+
+/* Exact roots in C locals: the only way with GC_STACKS_EXACT, harmless else.
+ *
+ *     struct node *a = NULL, *b = NULL;
+ *     GC_FRAME(mutator, frame, &a, &b);
+ *     ...
+ *     gc_frame_pop(mutator, &frame);
+ *
+ * The locals are initialised before. No allocation; nesting is checked. A
+ * program that leaves by longjmp notes gc_frame_top before and calls
+ * gc_frame_unwind after. */
+struct gc_frame {
+    gc_frame *below;
+    void *const *slots;
+    size_t count;
+};
+#define GC_FRAME(mutator, frame, ...)                                               \
+    void *const frame##_slots[] = {__VA_ARGS__};                                    \
+    gc_frame frame = {NULL, frame##_slots, sizeof(frame##_slots) / sizeof(void *)}; \
+    gc_frame_push(mutator, &frame)
+static inline void gc_frame_push(gc_mutator *mutator, gc_frame *frame);
+static inline void gc_frame_pop(gc_mutator *mutator, gc_frame *frame);
+static inline gc_frame *gc_frame_top(gc_mutator *mutator);
+STRATA_API void gc_frame_unwind(gc_mutator *mutator, gc_frame *top);
+
+/* Keeps `object` from moving, not alive, until as many unpins; the pin for the
+ * next collection only ends by itself. gc_pin returns GC_NO_MEMORY if it
+ * cannot note the pin; gc_unpin GC_NOT_FOUND if there is none.
+ * GC never collects. Thread: the mutator's own. */
+STRATA_API gc_status gc_pin(gc_mutator *mutator, void *object);
+STRATA_API gc_status gc_unpin(gc_mutator *mutator, void *object);
+STRATA_API gc_status gc_pin_once(gc_mutator *mutator, void *object);
+
+/* ---- Collections -------------------------------------------------------- */
+
+/* What a collection did. */
+typedef struct gc_report {
+    size_t size;         /* set by the caller: sizeof(gc_report) */
+    unsigned generation; /* the oldest collected */
+    gc_reason reason;
+    uint64_t pause_ns;
+    size_t reclaimed_bytes; /* of objects, headers included */
+    size_t survived_bytes;
+    size_t survived_objects;
+    size_t moved_bytes;
+    size_t promoted_bytes; /* now one generation up, in place or not */
+    size_t promoted_in_place_bytes;
+} gc_report;
+
+/* Collects generations 0 to `generation` (more are taken as 2) now, even when
+ * disabled. `report` may be NULL. Misuse from a callback that may not.
+ * GC collects. Thread: the mutator's own. */
+STRATA_API void gc_collect(gc_mutator *mutator, unsigned generation, gc_report *report);
+
+/* A full collection that moves everything not pinned together, and gives the
+ * rest of the memory back. */
+STRATA_API void gc_compact(gc_mutator *mutator, gc_report *report);
+
+/* Gives all free memory back to the system now; returns how many bytes. */
+STRATA_API size_t gc_trim(gc_mutator *mutator);
+
+/* A place where a collection may happen and others may stop this thread. */
+static inline void gc_safepoint(gc_mutator *mutator);
+
+/* Disabling nests. While disabled only gc_collect, gc_compact and the hard
+ * limit collect. gc_enable without a gc_disable is misuse. */
+STRATA_API void gc_disable(gc_mutator *mutator);
+STRATA_API void gc_enable(gc_mutator *mutator);
+STRATA_API bool gc_is_enabled(const gc_heap *heap);
+
+/* Thresholds and counts, as CPython's: [0] bytes allocated before a gen0
+ * collection, [1] gen0 collections before one of gen1, [2] gen1 collections
+ * before one of gen2 (and growth). Setting [0] fixes the nursery; 0 there lets
+ * it adapt again. */
+STRATA_API size_t gc_threshold(const gc_heap *heap, unsigned generation);
+STRATA_API gc_status gc_threshold_set(gc_heap *heap, unsigned generation, size_t value);
+STRATA_API size_t gc_count(const gc_heap *heap, unsigned generation);
+
+/* What the next collection would be if it came by itself now, and why; and why
+ * the last one ran. `bytes_left` (may be NULL): how much can be allocated
+ * before it. */
+STRATA_API unsigned gc_next_generation(const gc_heap *heap, gc_reason *reason, size_t *bytes_left);
+STRATA_API gc_reason gc_last_reason(const gc_heap *heap);
+STRATA_API const char *gc_reason_name(gc_reason reason);
+STRATA_API const char *gc_status_name(gc_status status);
+
+/* ---- Limits and bytes outside ------------------------------------------- */
+
+/* Sets the limits in bytes; 0 leaves one as it is. GC_BAD_OPTION if the hard
+ * limit would be under what is committed now, or over the reserved range. */
+STRATA_API gc_status gc_limit_set(gc_heap *heap, size_t soft, size_t hard);
+
+/* Says that `object` (NULL: the program at large) holds `change` more, or
+ * fewer, bytes outside the heap. They count in pacing; an object's charge is
+ * dropped with it. GC_NO_MEMORY if a new charge cannot be noted; misuse to
+ * take away more than there is. GC never collects. */
+STRATA_API gc_status gc_external_adjust(gc_mutator *mutator, void *object, ptrdiff_t change);
+
+/* ---- Statistics --------------------------------------------------------- */
+
+enum { GC_PAUSE_BUCKETS = 32 };
+
+typedef struct gc_generation_stats {
+    uint64_t collections;    /* whose oldest generation this was */
+    size_t bytes;            /* of objects, headers included; gen0: handed out */
+    size_t objects;          /* at the last collection that counted them */
+    uint64_t survived_bytes; /* total over the collections of this generation */
+    uint64_t promoted_in_place_bytes;
+    uint64_t pause_total_ns;
+    uint64_t pause_max_ns;
+    uint64_t pauses[GC_PAUSE_BUCKETS]; /* [i]: pauses of 2^i to 2^(i+1) ns */
+} gc_generation_stats;
+
+typedef struct gc_stats {
+    size_t size; /* set by the caller: sizeof(gc_stats) */
+    gc_generation_stats generations[GC_GENERATIONS];
+    size_t committed_bytes; /* all memory the heap holds, metadata included */
+    size_t metadata_bytes;
+    size_t live_bytes; /* estimate: what the last collections found, and what came since */
+    size_t external_bytes;
+    size_t large_bytes;
+    size_t nursery_bytes; /* gen0's threshold now */
+    size_t hard_limit;
+    size_t soft_limit;
+    uint64_t allocated_bytes; /* handed out to mutators, since the heap was made */
+    uint64_t moved_bytes;
+    uint64_t pinned_objects; /* found by the last collection */
+    uint64_t logged_objects; /* holders that the write barrier noted, in all */
+    uint64_t mark_overflows; /* times the mark stack was full */
+    uint64_t copy_failures;  /* objects marked in place for want of room */
+} gc_stats;
+
+/* GC_BAD_SIZE unless stats->size is right. Cheap. Thread: any. */
+STRATA_API gc_status gc_stats_get(const gc_heap *heap, gc_stats *stats);
+
+/* ---- Checking ----------------------------------------------------------- */
+
+/* Verifies the whole heap: every reference leads to an object, every
+ * old-to-young edge is remembered, lists, marks and counts agree. Prints each
+ * fault and returns their number. GC never collects. */
+STRATA_API size_t gc_verify(gc_mutator *mutator);
+
+#ifdef __cplusplus
+}
+#endif
+
+#include "gc_inline.h"
+
+#endif

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One collection, told in order. Minor, middle and full are the same story
+ * with another generation.
+ */
+#include "cycle/phases.h"
+
+#include "os/os.h"
+
+/* Trace callbacks of objects report here while the trace runs. */
+static const struct gc_visitor trace_visitor = {gc_trace_edge, gc_trace_kept, gc_trace_ambiguous};
+
+static void reach(struct gc_collector *collector, enum gc_phase phase)
+{
+    collector->phase = phase;
+    if (collector->on_phase != NULL)
+        collector->on_phase(collector, phase);
+}
+
+void gc_flush_logs(struct gc_collector *collector)
+{
+    for (struct gc_mutator *mutator = collector->mutators; mutator != NULL;
+         mutator = mutator->next) {
+        for (size_t i = 0; i < mutator->log_count; i++)
+            gc_log_add(&collector->remembered, mutator->log[i]);
+        collector->remembered.logged += mutator->log_count;
+        mutator->log_count = 0;
+    }
+}
+
+static void retire_runs(struct gc_collector *collector)
+{
+    for (struct gc_mutator *mutator = collector->mutators; mutator != NULL; mutator = mutator->next)
+        gc_mutator_retire_run(mutator, &collector->spaces);
+    for (int kind = 0; kind <= GC_BLOCK_AMBIGUOUS; kind++)
+        gc_young_run_close(&collector->spaces, &collector->born_pinned[kind]);
+}
+
+size_t gc_live_bytes(const struct gc_collector *collector)
+{
+    size_t bytes = 0;
+
+    for (int i = 0; i < GC_GENERATIONS; i++)
+        bytes += collector->spaces.generations[i].bytes;
+    return bytes;
+}
+
+size_t gc_held_bytes(const struct gc_collector *collector)
+{
+    const struct gc_generation *generations = collector->spaces.generations;
+
+    return generations[GC_MIDDLE].bytes + generations[GC_OLD].bytes + collector->external_bytes;
+}
+
+static size_t condemned_bytes(const struct gc_collector *collector, unsigned oldest)
+{
+    size_t bytes = collector->spaces.handed_bytes;
+
+    for (unsigned i = 0; i <= oldest; i++)
+        bytes += collector->spaces.generations[i].bytes;
+    return bytes;
+}
+
+static bool shall_prefetch(const struct gc_collector *collector, size_t condemned)
+{
+    return condemned > collector->prefetch_bytes || (collector->stress & GC_STRESS_PREFETCH);
+}
+
+/* ---- What it did ---- */
+
+static void report(struct gc_collector *collector, const struct gc_request *request,
+                   size_t condemned, uint64_t started)
+{
+    const struct gc_trace_counts *counts = &collector->tracer.counts;
+    gc_report *last = &collector->last;
+    size_t survived = counts->moved_bytes + counts->in_place_bytes;
+
+    *last = (gc_report){.size = sizeof *last,
+                        .generation = request->generation,
+                        .reason = request->reason,
+                        .reclaimed_bytes = condemned > survived ? condemned - survived : 0,
+                        .survived_bytes = survived,
+                        .survived_objects =
+                            counts->objects[0] + counts->objects[1] + counts->objects[2],
+                        .moved_bytes = counts->moved_bytes,
+                        .promoted_bytes = counts->moved_bytes - counts->compacted_bytes +
+                                          counts->promoted_in_place_bytes,
+                        .promoted_in_place_bytes = counts->promoted_in_place_bytes,
+                        .pause_ns = gc_os_now_ns() - started};
+}
+
+/* What an earlier part did adds to this one; what survived is this one's. */
+static void add_first_part(struct gc_collector *collector)
+{
+    gc_report *last = &collector->last, *first = &collector->first_part;
+
+    last->reclaimed_bytes += first->reclaimed_bytes;
+    last->moved_bytes += first->moved_bytes;
+    last->promoted_bytes += first->promoted_bytes;
+    last->promoted_in_place_bytes += first->promoted_in_place_bytes;
+    last->pause_ns += first->pause_ns;
+    *first = (gc_report){0};
+}
+
+static unsigned pause_bucket(uint64_t pause_ns)
+{
+    unsigned bucket = pause_ns == 0 ? 0 : gc_highest_bit(pause_ns);
+
+    return bucket < GC_PAUSE_BUCKETS ? bucket : GC_PAUSE_BUCKETS - 1;
+}
+
+static void account(struct gc_collector *collector)
+{
+    const gc_report *last = &collector->last;
+    const struct gc_trace_counts *counts = &collector->tracer.counts;
+    gc_generation_stats *stats = &collector->stats.generations[last->generation];
+
+    collector->collections++;
+    stats->collections++;
+    stats->survived_bytes += last->survived_bytes;
+    stats->promoted_in_place_bytes += last->promoted_in_place_bytes;
+    stats->pause_total_ns += last->pause_ns;
+    if (last->pause_ns > stats->pause_max_ns)
+        stats->pause_max_ns = last->pause_ns;
+    stats->pauses[pause_bucket(last->pause_ns)]++;
+    collector->stats.moved_bytes += last->moved_bytes;
+    collector->stats.pinned_objects = counts->pinned_objects;
+    collector->stats.mark_overflows += counts->overflows;
+    collector->stats.copy_failures += counts->copy_failures;
+}
+
+/* ---- What comes next ---- */
+
+static void pace(struct gc_collector *collector, unsigned generation, size_t young_before)
+{
+    const struct gc_trace_counts *counts = &collector->tracer.counts;
+    size_t up = counts->bytes[GC_MIDDLE] + counts->bytes[GC_YOUNG];
+    struct gc_pace_now now = {.generation = generation,
+                              .handed_bytes = collector->spaces.handed_bytes,
+                              .young_survived = up,
+                              .young_before = young_before,
+                              .live_bytes = gc_live_bytes(collector),
+                              .external_bytes = collector->external_bytes,
+                              .room_bytes = gc_blocks_room(&collector->blocks, GC_FOR_MUTATOR),
+                              .over_soft_limit =
+                                  gc_blocks_committed(&collector->blocks) > collector->soft_limit};
+
+    collector->stats.allocated_bytes += collector->spaces.handed_bytes;
+    collector->spaces.handed_bytes = 0;
+    gc_pace_after(&collector->pace, &now);
+}
+
+/* Free memory waits a full collection or more before it is given back: a
+ * program in a steady state uses it again. */
+static void decommit(struct gc_collector *collector, unsigned generation)
+{
+    if (generation != GC_OLD)
+        return;
+    gc_blocks_trim(&collector->blocks, collector->decommit_delay,
+                   gc_live_bytes(collector) / 4 + collector->pace.nursery);
+    gc_blocks_grow_older(&collector->blocks);
+}
+
+/* ---- The story ---- */
+
+void gc_cycle_run(struct gc_collector *collector, const struct gc_request *request)
+{
+    uint64_t started = gc_os_now_ns();
+    struct gc_tracer *tracer = &collector->tracer;
+    size_t condemned, young;
+
+    collector->goes_on = request->goes_on;
+    retire_runs(collector);
+    gc_flush_logs(collector);
+    gc_quarantine_release(collector);
+    condemned = condemned_bytes(collector, request->generation);
+    young = condemned_bytes(collector, GC_YOUNG);
+    gc_tracer_begin(tracer, request->generation, shall_prefetch(collector, condemned));
+    reach(collector, GC_PHASE_STOPPED);
+
+    gc_condemn(collector, request);
+    reach(collector, GC_PHASE_CONDEMNED);
+
+    gc_pin_all(collector);
+    reach(collector, GC_PHASE_PINNED);
+
+    tracer->visitor = &trace_visitor;
+    gc_types_trace(&collector->types, tracer);
+    gc_trace_remembered(collector);
+    gc_trace_roots(collector);
+    gc_trace_drain(tracer);
+    reach(collector, GC_PHASE_TRACED);
+
+    gc_settle(collector);
+    gc_tracer_end(tracer);
+    gc_sweep(collector);
+    gc_pin_again(collector);
+
+    pace(collector, request->generation, young);
+    decommit(collector, request->generation);
+    report(collector, request, condemned, started);
+    add_first_part(collector);
+    if (request->goes_on)
+        collector->first_part = collector->last;
+    else
+        account(collector);
+    reach(collector, GC_PHASE_SWEPT);
+    collector->phase = GC_PHASE_IDLE;
+}

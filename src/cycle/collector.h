@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * All that takes part in a collection of one heap.
+ */
+#ifndef STRATA_COLLECTOR_H
+#define STRATA_COLLECTOR_H
+
+#include "cycle/pace.h"
+#include "memory/attachments.h"
+#include "space/spaces.h"
+#include "thread/mutator.h"
+#include "trace/handles.h"
+#include "trace/remembered.h"
+#include "trace/roots.h"
+#include "trace/tracer.h"
+#include "trace/types.h"
+
+/* The boundaries of a collection's phases, in order. */
+enum gc_phase {
+    GC_PHASE_IDLE = 0,
+    GC_PHASE_STOPPED, /* nothing has begun */
+    GC_PHASE_CONDEMNED,
+    GC_PHASE_PINNED,
+    GC_PHASE_TRACED,
+    GC_PHASE_SWEPT, /* the heap is whole again */
+    GC_PHASES
+};
+
+enum {
+    GC_STRESS_COLLECT = 1,      /* a collection at every allocation */
+    GC_STRESS_EVACUATE_ALL = 2, /* all that is not pinned moves; old copies become inaccessible */
+    GC_STRESS_FULL = 4,         /* every collection is full */
+    GC_STRESS_IN_PLACE = 8,     /* nothing is evacuated */
+    GC_STRESS_TINY_STACK = 16,  /* the mark stack holds one page */
+    GC_STRESS_PREFETCH = 32     /* every trace prefetches */
+};
+
+struct gc_pin {
+    struct gc_key key;
+    size_t count;
+};
+
+struct gc_charge {
+    struct gc_key key;
+    size_t bytes;
+};
+
+struct gc_request {
+    unsigned generation;
+    gc_reason reason;
+    bool compact; /* evacuate all of gen2 that is not dense */
+    bool goes_on; /* the next one finishes it: they are reported as one */
+};
+
+struct gc_collector {
+    struct gc_tables tables;
+    struct gc_blocks blocks;
+    struct gc_spaces spaces;
+    struct gc_remembered remembered;
+    struct gc_tracer tracer;
+    struct gc_roots roots;
+    struct gc_handles handles;
+    struct gc_types types;
+    struct gc_attachments pins;
+    struct gc_attachments charges;
+    struct gc_set pinned_once; /* keys: objects */
+    struct gc_mutator *mutators;
+    struct gc_run born_pinned[GC_BLOCK_AMBIGUOUS + 1]; /* runs of pinning blocks, by kind */
+    struct gc_pace pace;
+
+    gc_stacks stacks;
+    unsigned stress;
+    bool has_ambiguous; /* some object whose contents are ambiguous was made */
+    uint8_t decommit_delay;
+    size_t prefetch_bytes; /* condemned bytes from which a trace prefetches */
+    bool goes_on;          /* the collection under way has a further part */
+    enum gc_phase phase;
+    void *range; /* the heap's reservation */
+    size_t range_bytes;
+    uint32_t quarantine; /* stress: blocks made inaccessible, through next */
+    uint64_t collections;
+
+    gc_stats stats; /* kept up; what is cheap to derive is filled in on demand */
+    gc_report last;
+    gc_report first_part; /* of the one that goes on */
+    size_t external_bytes;
+    size_t soft_limit;
+
+    /* Called at each phase boundary; for checks and tests. */
+    void (*on_phase)(struct gc_collector *collector, enum gc_phase phase);
+};
+
+/* The collection, whole. Every mutator is stopped already. */
+void gc_cycle_run(struct gc_collector *collector, const struct gc_request *request);
+
+/* Bytes of gen1 and gen2 and outside, for pacing. */
+size_t gc_held_bytes(const struct gc_collector *collector);
+
+/* Bytes of all generations that are thought to be live. */
+size_t gc_live_bytes(const struct gc_collector *collector);
+
+/* Empties the mutators' own logs into the heap's. */
+void gc_flush_logs(struct gc_collector *collector);
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The nursery is the main lever between time and memory. Where few of the
+ * young survive, a nursery that fits the cache is the fastest: it is reused
+ * warm. Where many do, each collection copies what a later one would have
+ * found dead, so the nursery grows, but not past a share of what is live:
+ * memory must stay in proportion.
+ */
+#include "cycle/pace.h"
+
+enum {
+    GROW_PERCENT = 15,     /* survival above which the nursery doubles */
+    SHRINK_PERCENT = 3,    /* ... and below which it halves */
+    LIVE_SHARE = 2,        /* most of the nursery: live bytes over this */
+    ROOM_SHARE = 3,        /* ... and of the room left under the limit */
+    SLACK_BYTES = 4 << 20, /* growth that is always allowed */
+    SOFT_GROWTH_PERCENT = 15
+};
+
+static size_t clamp(size_t value, size_t low, size_t high)
+{
+    if (value > high)
+        value = high;
+    return value < low ? low : value;
+}
+
+/* value * percent / 100, without overflow. */
+static size_t percent_of(size_t value, uint32_t percent)
+{
+    return value / 100 * percent + value % 100 * percent / 100;
+}
+
+static size_t saturating_add(size_t a, size_t b)
+{
+    return a + b < a ? SIZE_MAX : a + b;
+}
+
+void gc_pace_start(struct gc_pace *pace)
+{
+    pace->nursery = pace->nursery_fixed != 0 ? pace->nursery_fixed : pace->nursery_min;
+    pace->count1 = pace->count2 = 0;
+    pace->live_full = 0;
+    pace->trigger = SLACK_BYTES;
+}
+
+static void adapt_nursery(struct gc_pace *pace, const struct gc_pace_now *now)
+{
+    size_t handed = now->young_before, most;
+
+    most = clamp(now->live_bytes / LIVE_SHARE, pace->nursery_min, pace->nursery_max);
+    if (handed >= pace->nursery / 2) {
+        if (now->young_survived > percent_of(handed, GROW_PERCENT))
+            pace->nursery = saturating_add(pace->nursery, pace->nursery);
+        else if (now->young_survived < percent_of(handed, SHRINK_PERCENT))
+            pace->nursery /= 2;
+    }
+    pace->nursery = clamp(pace->nursery, pace->nursery_min, most);
+}
+
+/* Near the limit the nursery must leave room for what survives it. */
+static size_t fit_room(size_t nursery, size_t room)
+{
+    size_t most = room / ROOM_SHARE, least = 64 << 10;
+
+    if (nursery <= most)
+        return nursery;
+    return most < least ? least : most;
+}
+
+/* How many percent `part` is of `whole`. */
+static unsigned percent_in(size_t part, size_t whole)
+{
+    return whole < 100 ? 0 : (unsigned)(part / (whole / 100));
+}
+
+void gc_pace_after(struct gc_pace *pace, const struct gc_pace_now *now)
+{
+    size_t held = saturating_add(now->live_bytes, now->external_bytes);
+    uint32_t growth = now->over_soft_limit ? SOFT_GROWTH_PERCENT : pace->growth_percent;
+
+    if (now->generation == GC_YOUNG) {
+        pace->count1++;
+    } else if (now->generation == GC_MIDDLE) {
+        pace->count1 = 0;
+        pace->count2++;
+    } else {
+        pace->count1 = pace->count2 = 0;
+        pace->live_full = held;
+    }
+    pace->trigger = saturating_add(pace->live_full, percent_of(pace->live_full, growth));
+    if (pace->trigger - pace->live_full < SLACK_BYTES && !now->over_soft_limit)
+        pace->trigger = saturating_add(pace->live_full, SLACK_BYTES);
+    /* A small sample foretells nothing. */
+    pace->young_survival_percent = now->young_before < pace->nursery / 2
+                                       ? 0
+                                       : percent_in(now->young_survived, now->young_before);
+    if (pace->nursery_fixed != 0)
+        pace->nursery = pace->nursery_fixed;
+    else if (pace->full_only)
+        pace->nursery = clamp(percent_of(held, growth), 2 * SLACK_BYTES, SIZE_MAX);
+    else
+        adapt_nursery(pace, now);
+    if (pace->nursery_fixed == 0)
+        pace->nursery = fit_room(pace->nursery, now->room_bytes);
+}
+
+unsigned gc_pace_choose(const struct gc_pace *pace, size_t held_bytes, gc_reason *reason)
+{
+    if (pace->full_only) {
+        *reason = GC_REASON_GROWTH;
+        return GC_OLD;
+    }
+    if (pace->count1 < pace->threshold1) {
+        *reason = GC_REASON_NURSERY;
+        return GC_YOUNG;
+    }
+    if (pace->count2 >= pace->threshold2 && held_bytes > pace->trigger) {
+        *reason = GC_REASON_GROWTH;
+        return GC_OLD;
+    }
+    *reason = GC_REASON_COUNT;
+    return GC_MIDDLE;
+}

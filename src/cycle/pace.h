@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * When the next collection comes, and which: arithmetic alone, so that a test
+ * needs no heap.
+ */
+#ifndef STRATA_PACE_H
+#define STRATA_PACE_H
+
+#include <strata/gc.h>
+
+struct gc_pace {
+    /* Settings. */
+    size_t nursery_min;
+    size_t nursery_max;
+    size_t nursery_fixed; /* 0: it adapts */
+    uint32_t threshold1;
+    uint32_t threshold2;
+    uint32_t growth_percent;
+    bool full_only; /* no barriers: every collection is full */
+
+    /* State. */
+    size_t nursery;                  /* bytes handed out before the next collection */
+    uint32_t count1;                 /* gen0 collections since one of gen1 or gen2 */
+    uint32_t count2;                 /* gen1 collections since one of gen2 */
+    size_t live_full;                /* bytes, outside ones included, that the last full one left */
+    size_t trigger;                  /* ... at which the next full one comes */
+    unsigned young_survival_percent; /* of the last collections */
+};
+
+/* What the heap holds when a collection is over. */
+struct gc_pace_now {
+    unsigned generation;   /* collected */
+    size_t handed_bytes;   /* to mutators before it */
+    size_t young_before;   /* gen0's bytes before it */
+    size_t young_survived; /* ... and after, wherever they are */
+    size_t live_bytes;     /* in all generations */
+    size_t external_bytes;
+    size_t room_bytes; /* that mutators can still take */
+    bool over_soft_limit;
+};
+
+void gc_pace_start(struct gc_pace *pace);
+
+/* Sets the next thresholds. */
+void gc_pace_after(struct gc_pace *pace, const struct gc_pace_now *now);
+
+/* Which generation the next collection takes, and why. `held_bytes` is what
+ * gen1 and gen2 hold now, outside bytes included. */
+unsigned gc_pace_choose(const struct gc_pace *pace, size_t held_bytes, gc_reason *reason);
+
+#endif

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The phases of a collection, for collect.c to tell in order.
+ */
+#ifndef STRATA_PHASES_H
+#define STRATA_PHASES_H
+
+#include "cycle/collector.h"
+
+/* Gives every condemned block its age and action. */
+void gc_condemn(struct gc_collector *collector, const struct gc_request *request);
+
+/* Resolves all ambiguous words, then decides which pinned blocks stay young. */
+void gc_pin_all(struct gc_collector *collector);
+
+/* Traces from remembered holders and from exact roots. */
+void gc_trace_remembered(struct gc_collector *collector);
+void gc_trace_roots(struct gc_collector *collector);
+
+/* What is kept outside of objects follows them, or goes with them. */
+void gc_settle(struct gc_collector *collector);
+
+/* After the sweep: pins for one collection, when a further part follows. */
+void gc_pin_again(struct gc_collector *collector);
+
+/* Frees what was not reached; relabels what was. */
+void gc_sweep(struct gc_collector *collector);
+
+/* Gives quarantined blocks back, when a stress mode made them inaccessible. */
+void gc_quarantine_add(struct gc_collector *collector, uint32_t block);
+void gc_quarantine_release(struct gc_collector *collector);
+
+#endif

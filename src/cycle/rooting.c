@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Where a trace begins: the holders that were remembered, and the exact roots.
+ */
+#include "cycle/phases.h"
+
+#include "trace/holder.h"
+
+enum { AHEAD = 8 }; /* entries of a lane to prefetch ahead */
+
+static void swap(struct gc_lane *a, struct gc_lane *b)
+{
+    struct gc_lane kept = *a;
+
+    *a = *b;
+    *b = kept;
+}
+
+static bool is_condemned(const struct gc_tracer *tracer, uintptr_t holder)
+{
+    return gc_state_action(tracer->state[gc_block_of(tracer->tables, holder)]) != GC_LEAVE;
+}
+
+/* Drops condemned holders and sets `bits` aside in the log bytes of the others. */
+static void begin_lane(struct gc_tracer *tracer, struct gc_lane *lane, uint8_t clear, uint8_t set)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < lane->count; i++) {
+        uintptr_t holder = lane->words[i];
+
+        if (i + AHEAD < lane->count)
+            gc_prefetch(gc_header(lane->words[i + AHEAD]));
+        if (is_condemned(tracer, holder)) {
+            *gc_log_byte(holder) &= (uint8_t) ~(GC_LOG_REMEMBERED | GC_LOG_NOTED);
+            continue;
+        }
+        *gc_log_byte(holder) = (uint8_t)((*gc_log_byte(holder) & ~clear) | set);
+        lane->words[kept++] = holder;
+    }
+    lane->count = kept;
+}
+
+/* An entry that occurs twice is disarmed by the first if it is logged again. */
+static void trace_log(struct gc_tracer *tracer, struct gc_lane *lane)
+{
+    for (size_t i = 0; i < lane->count; i++)
+        if (*gc_log_byte(lane->words[i]) & GC_LOG_ARMED)
+            gc_trace_holder(tracer, lane->words[i]);
+    lane->count = 0;
+}
+
+static void trace_old(struct gc_tracer *tracer, struct gc_lane *lane)
+{
+    for (size_t i = 0; i < lane->count; i++)
+        if (!(*gc_log_byte(lane->words[i]) & GC_LOG_REMEMBERED))
+            gc_trace_holder(tracer, lane->words[i]);
+    lane->count = 0;
+}
+
+static void trace_lost_holder(uintptr_t holder, void *data)
+{
+    struct gc_tracer *tracer = data;
+
+    if (gc_has_cards(tracer->tables, holder))
+        gc_card_mark(tracer->tables, holder, NULL, GC_CARD_YOUNG);
+    gc_trace_holder(tracer, holder);
+}
+
+/* Every object of a block whose holders could not be noted is one. */
+static void trace_lost(struct gc_collector *collector)
+{
+    struct gc_tables *tables = &collector->tables;
+    size_t blocks = collector->blocks.chunks_high * GC_CHUNK_BLOCKS;
+
+    if (!collector->remembered.lost)
+        return;
+    collector->remembered.lost = false;
+    for (uint32_t block = 0; block < blocks; block++) {
+        struct gc_block *info = &tables->blocks[block];
+
+        if (tables->state[block] == 0 || !(info->flags & GC_BLOCK_ALL_REMEMBERED))
+            continue;
+        info->flags &= (uint8_t)~GC_BLOCK_ALL_REMEMBERED;
+        gc_block_visit_objects(tables, block, trace_lost_holder, &collector->tracer);
+    }
+}
+
+/* The old set goes first: what it keeps, the log need not add again. */
+void gc_trace_remembered(struct gc_collector *collector)
+{
+    struct gc_remembered *remembered = &collector->remembered;
+    struct gc_tracer *tracer = &collector->tracer;
+
+    swap(&remembered->log, &remembered->log_before);
+    begin_lane(tracer, &remembered->log_before, GC_LOG_NOTED, GC_LOG_ARMED);
+    if (tracer->oldest >= GC_MIDDLE) {
+        swap(&remembered->old, &remembered->old_before);
+        begin_lane(tracer, &remembered->old_before, GC_LOG_REMEMBERED, 0);
+        trace_old(tracer, &remembered->old_before);
+    }
+    trace_log(tracer, &remembered->log_before);
+    trace_lost(collector);
+}
+
+static void trace_ranges(struct gc_collector *collector)
+{
+    for (size_t i = 0; i < collector->roots.ranges.count; i++) {
+        const struct gc_root *root = gc_set_at(&collector->roots.ranges, i);
+        uintptr_t slot = root->key.first;
+
+        if (root->exactness == GC_EXACT)
+            for (size_t word = 0; word < root->count; word++)
+                gc_trace_root(&collector->tracer, (void *)(slot + word * sizeof slot));
+    }
+}
+
+static void trace_callbacks(struct gc_collector *collector)
+{
+    static const struct gc_visitor visitor = {gc_trace_edge, gc_trace_kept, NULL};
+    const struct gc_visitor *before = collector->tracer.visitor;
+
+    collector->tracer.visitor = &visitor;
+    for (size_t i = 0; i < collector->roots.callbacks.count; i++) {
+        const struct gc_root *root = gc_set_at(&collector->roots.callbacks, i);
+        gc_root_fn *report = (gc_root_fn *)root->key.first;
+
+        if (root->exactness == GC_EXACT)
+            report(&collector->tracer, (void *)root->key.second);
+    }
+    collector->tracer.visitor = before;
+}
+
+static void trace_handles(struct gc_collector *collector)
+{
+    struct gc_tracer *tracer = &collector->tracer;
+    struct gc_handle_page *page = collector->handles.pages;
+
+    for (; page != NULL; page = page->next) {
+        if (page->used == 0 || page->youngest > tracer->oldest)
+            continue;
+        tracer->youngest = GC_OLD;
+        for (int i = 0; i < GC_HANDLE_SLOTS; i++)
+            if (!gc_handle_is_free(page->slots[i]))
+                page->slots[i] = gc_trace_kept(tracer, page->slots[i]);
+        page->youngest = tracer->youngest;
+    }
+}
+
+static void trace_frames(struct gc_collector *collector)
+{
+    for (struct gc_mutator *mutator = collector->mutators; mutator != NULL; mutator = mutator->next)
+        for (gc_frame *frame = mutator->fast.frames; frame != NULL; frame = frame->below)
+            for (size_t i = 0; i < frame->count; i++)
+                gc_trace_root(&collector->tracer, frame->slots[i]);
+}
+
+void gc_trace_roots(struct gc_collector *collector)
+{
+    for (size_t i = 0; i < collector->roots.slots.count; i++) {
+        const struct gc_key *key = gc_set_at(&collector->roots.slots, i);
+
+        gc_trace_root(&collector->tracer, (void *)key->first);
+    }
+    trace_ranges(collector);
+    trace_callbacks(collector);
+    trace_handles(collector);
+    trace_frames(collector);
+}

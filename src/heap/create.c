@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The life of a heap and of its mutators.
+ */
+#include "heap/heap.h"
+#include "heap/options.h"
+#include "os/os.h"
+
+#include <string.h>
+
+enum {
+    RANGE_PER_LIMIT = 2,       /* addresses for holes between large objects */
+    RESERVE_SHARE = 32,        /* of the limit, for the collector alone */
+    STACK_WORDS = 32 << 10,    /* of the mark stack, committed at first */
+    HUGE_FROM_BYTES = 32 << 20 /* heaps this large ask for huge pages */
+};
+
+/* Addresses: a multiple of the limit, halved until the system agrees. */
+static bool reserve_range(struct gc_collector *collector, size_t limit)
+{
+    size_t bytes = gc_round_up(limit, GC_CHUNK_BYTES) * RANGE_PER_LIMIT;
+    size_t most = (size_t)UINT32_MAX << GC_BLOCK_LOG2; /* blocks have 32-bit numbers */
+
+    bytes = gc_max(gc_min(bytes, gc_round_down(most, GC_CHUNK_BYTES)), 8 * GC_CHUNK_BYTES);
+    while (bytes >= 4 * GC_CHUNK_BYTES) {
+        void *range = gc_os.reserve(bytes, GC_CHUNK_BYTES);
+
+        if (range != NULL && gc_tables_create(&collector->tables, (uintptr_t)range, bytes)) {
+            collector->range = range;
+            collector->range_bytes = bytes;
+            return true;
+        }
+        if (range != NULL)
+            gc_os.release(range, bytes);
+        bytes = gc_round_down(bytes / 2, GC_CHUNK_BYTES);
+    }
+    return false;
+}
+
+void gc_heap_count_overhead(gc_heap *heap)
+{
+    struct gc_collector *collector = &heap->collector;
+    const struct gc_remembered *remembered = &collector->remembered;
+    size_t words = collector->tracer.stack.committed + remembered->log.committed +
+                   remembered->log_before.committed + remembered->old.committed +
+                   remembered->old_before.committed;
+
+    collector->blocks.overhead_bytes =
+        words * sizeof(uintptr_t) + sizeof *heap + gc_roots_bytes(&collector->roots) +
+        gc_attachments_bytes(&collector->pins) + gc_attachments_bytes(&collector->charges) +
+        collector->handles.page_count * sizeof(struct gc_handle_page) +
+        collector->blocks.chunk_count * sizeof(struct gc_chunk);
+}
+
+static void set_limits(gc_heap *heap)
+{
+    struct gc_blocks *blocks = &heap->collector.blocks;
+    size_t limit = gc_min(heap->options.hard_limit, heap->collector.range_bytes);
+
+    heap->options.hard_limit = limit;
+    blocks->limit_bytes = limit;
+    blocks->reserve_bytes = gc_max(limit / RESERVE_SHARE, GC_BLOCK_BYTES);
+    blocks->huge_from_bytes = HUGE_FROM_BYTES;
+    heap->collector.soft_limit = heap->options.soft_limit;
+}
+
+static void set_pace(gc_heap *heap)
+{
+    const gc_options *options = &heap->options;
+
+    heap->collector.pace = (struct gc_pace){.nursery_min = options->nursery_min,
+                                            .nursery_max = options->nursery_max,
+                                            .threshold1 = options->threshold1,
+                                            .threshold2 = options->threshold2,
+                                            .growth_percent = options->growth_percent,
+                                            .full_only = options->barriers == GC_BARRIERS_NONE};
+    gc_pace_start(&heap->collector.pace);
+}
+
+static bool create_parts(gc_heap *heap, const struct gc_settings *settings)
+{
+    struct gc_collector *collector = &heap->collector;
+    size_t words = settings->stress & GC_STRESS_TINY_STACK ? 1 : STACK_WORDS;
+
+    collector->quarantine = GC_NO_BLOCK;
+    gc_roots_create(&collector->roots);
+    gc_attachments_create(&collector->pins, sizeof(struct gc_pin));
+    gc_attachments_create(&collector->charges, sizeof(struct gc_charge));
+    gc_set_create(&collector->pinned_once, sizeof(struct gc_key));
+    for (int kind = 0; kind <= GC_BLOCK_AMBIGUOUS; kind++)
+        gc_run_reset(&collector->born_pinned[kind]);
+    if (!reserve_range(collector, settings->options.hard_limit) ||
+        !gc_blocks_create(&collector->blocks, &collector->tables))
+        return false;
+    gc_spaces_create(&collector->spaces, &collector->tables, &collector->blocks);
+    return gc_remembered_create(&collector->remembered, &collector->tables) &&
+           gc_tracer_create(&collector->tracer, &collector->spaces, &collector->remembered, words);
+}
+
+static void destroy_parts(gc_heap *heap)
+{
+    struct gc_collector *collector = &heap->collector;
+
+    gc_tracer_destroy(&collector->tracer);
+    gc_remembered_destroy(&collector->remembered);
+    gc_types_destroy(&collector->types);
+    gc_handles_destroy(&collector->handles);
+    gc_set_destroy(&collector->pinned_once);
+    gc_attachments_destroy(&collector->charges);
+    gc_attachments_destroy(&collector->pins);
+    gc_roots_destroy(&collector->roots);
+    gc_blocks_destroy(&collector->blocks);
+    gc_tables_destroy(&collector->tables);
+    if (collector->range != NULL)
+        gc_os.release(collector->range, collector->range_bytes);
+}
+
+static void configure(gc_heap *heap, const struct gc_settings *settings)
+{
+    struct gc_collector *collector = &heap->collector;
+
+    heap->options = settings->options;
+    collector->stress = settings->stress;
+    collector->stacks = heap->options.stacks;
+    collector->decommit_delay = (uint8_t)heap->options.decommit_delay;
+    collector->prefetch_bytes = 2 * gc_os_cache_bytes();
+    collector->tracer.tags = heap->options.reference_tags;
+    if (settings->stress & GC_STRESS_TINY_STACK)
+        collector->tracer.stack.capacity = collector->tracer.stack.committed;
+    if (heap->options.check == GC_CHECK_DEEP)
+        collector->on_phase = gc_inspection.on_phase;
+    set_limits(heap);
+    set_pace(heap);
+    gc_heap_count_overhead(heap);
+}
+
+gc_status gc_heap_create(const gc_options *options, gc_heap **heap)
+{
+    struct gc_settings settings;
+    char why[GC_WHY_BYTES];
+    gc_status status = gc_settings_read(options, &settings, why);
+    gc_heap *made;
+
+    if (status != GC_OK)
+        return status;
+    made = gc_os.allocate(sizeof *made);
+    if (made == NULL)
+        return GC_NO_MEMORY;
+    if (!create_parts(made, &settings)) {
+        destroy_parts(made);
+        gc_os.free(made);
+        return GC_NO_MEMORY;
+    }
+    configure(made, &settings);
+    *heap = made;
+    return GC_OK;
+}
+
+void gc_heap_destroy(gc_heap *heap)
+{
+    if (heap->collector.mutators != NULL)
+        gc_misuse("gc_heap_destroy", "a mutator is still attached");
+    destroy_parts(heap);
+    gc_os.free(heap);
+}
+
+gc_status gc_mutator_attach(gc_heap *heap, gc_mutator **mutator)
+{
+    gc_mutator *made;
+
+    /* One thread for a heap, until heaps stop several. */
+    if (heap->collector.mutators != NULL)
+        return GC_BUSY;
+    made = gc_os.allocate(sizeof *made);
+    if (made == NULL)
+        return GC_NO_MEMORY;
+    made->heap = heap;
+    made->thread = gc_os_thread();
+    made->stack_base = gc_os_stack_base();
+    gc_run_reset(&made->run);
+    gc_mutator_watch(made, (heap->collector.stress & GC_STRESS_COLLECT) != 0);
+    made->next = heap->collector.mutators;
+    heap->collector.mutators = made;
+    *mutator = made;
+    return GC_OK;
+}
+
+static void unlink_mutator(gc_mutator *mutator)
+{
+    gc_mutator **link = &mutator->heap->collector.mutators;
+
+    while (*link != NULL && *link != mutator)
+        link = &(*link)->next;
+    if (*link == NULL)
+        gc_misuse("gc_mutator_detach", "this mutator is not attached");
+    *link = mutator->next;
+}
+
+void gc_mutator_detach(gc_mutator *mutator)
+{
+    gc_heap *heap = mutator->heap;
+
+    gc_check_mutator(mutator, "gc_mutator_detach");
+    if (mutator->fast.frames != NULL)
+        gc_misuse("gc_mutator_detach", "frames are still pushed");
+    if (heap->in_limit_callback)
+        gc_misuse("gc_mutator_detach", "called from a callback of this mutator");
+    gc_flush_logs(&heap->collector);
+    gc_mutator_retire_run(mutator, &heap->collector.spaces);
+    unlink_mutator(mutator);
+    gc_os.free(mutator);
+}
+
+gc_heap *gc_mutator_heap(const gc_mutator *mutator)
+{
+    return mutator->heap;
+}
+
+void gc_heap_set_data(gc_heap *heap, void *data)
+{
+    heap->data = data;
+}
+
+void *gc_heap_data(const gc_heap *heap)
+{
+    return heap->data;
+}
+
+void gc_check_mutator(const gc_mutator *mutator, const char *function)
+{
+    if (mutator == NULL)
+        gc_misuse(function, "the mutator is NULL");
+    if (mutator->thread != gc_os_thread())
+        gc_misuse(function, "this mutator belongs to another thread, or is detached");
+    if (mutator->heap->collector.phase != GC_PHASE_IDLE)
+        gc_misuse(function, "called from a callback that may not call it");
+}
+
+void gc_check_object(gc_heap *heap, const void *object, const char *function)
+{
+    if (object == NULL)
+        gc_misuse(function, "the object is NULL");
+    if (!gc_is_reference(&heap->collector.tables, (uintptr_t)object))
+        gc_misuse(function, "this is not a reference to an object of the heap");
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The root registry, handles, frames and pins, as the API has them.
+ */
+#include "heap/heap.h"
+
+static void check_slot(const void *slot, const char *function)
+{
+    if (slot == NULL)
+        gc_misuse(function, "the slot is NULL");
+    if ((uintptr_t)slot % sizeof(void *) != 0)
+        gc_misuse(function, "the slot is not aligned to a word");
+}
+
+static gc_status add(struct gc_set *set, const struct gc_root *root, const char *function)
+{
+    if (gc_set_find(set, root->key) != NULL)
+        gc_misuse(function, "this root is registered already");
+    return gc_set_add(set, root) == NULL ? GC_NO_MEMORY : GC_OK;
+}
+
+static gc_status take_away(struct gc_set *set, uintptr_t first, uintptr_t second)
+{
+    void *record = gc_set_find(set, (struct gc_key){first, second});
+
+    if (record == NULL)
+        return GC_NOT_FOUND;
+    gc_set_remove(set, record);
+    return GC_OK;
+}
+
+gc_status gc_root_add(gc_heap *heap, void *slot)
+{
+    struct gc_root root = {.key = {(uintptr_t)slot, 0}};
+
+    check_slot(slot, "gc_root_add");
+    return add(&heap->collector.roots.slots, &root, "gc_root_add");
+}
+
+gc_status gc_root_remove(gc_heap *heap, void *slot)
+{
+    return take_away(&heap->collector.roots.slots, (uintptr_t)slot, 0);
+}
+
+gc_status gc_root_range_add(gc_heap *heap, void *start, size_t count, gc_exactness exactness)
+{
+    struct gc_root root = {
+        .key = {(uintptr_t)start, 0}, .count = count, .exactness = (uint8_t)exactness};
+
+    check_slot(start, "gc_root_range_add");
+    return add(&heap->collector.roots.ranges, &root, "gc_root_range_add");
+}
+
+gc_status gc_root_range_remove(gc_heap *heap, void *start)
+{
+    return take_away(&heap->collector.roots.ranges, (uintptr_t)start, 0);
+}
+
+gc_status gc_root_callback_add(gc_heap *heap, gc_root_fn *roots, void *data, gc_exactness exactness)
+{
+    struct gc_root root = {.key = {(uintptr_t)roots, (uintptr_t)data},
+                           .exactness = (uint8_t)exactness};
+
+    if (roots == NULL)
+        gc_misuse("gc_root_callback_add", "the callback is NULL");
+    return add(&heap->collector.roots.callbacks, &root, "gc_root_callback_add");
+}
+
+gc_status gc_root_callback_remove(gc_heap *heap, gc_root_fn *roots, void *data)
+{
+    return take_away(&heap->collector.roots.callbacks, (uintptr_t)roots, (uintptr_t)data);
+}
+
+/* ---- Handles ---- */
+
+gc_handle *gc_handle_create(gc_mutator *mutator, void *object)
+{
+    uintptr_t *slot;
+
+    gc_check_mutator(mutator, "gc_handle_create");
+    slot = gc_handles_take(&mutator->heap->collector.handles);
+    if (slot == NULL)
+        return NULL;
+    gc_handle_set(mutator, (gc_handle *)slot, object);
+    return (gc_handle *)slot;
+}
+
+void gc_handle_destroy(gc_mutator *mutator, gc_handle *handle)
+{
+    gc_check_mutator(mutator, "gc_handle_destroy");
+    if (handle == NULL)
+        return;
+    if (!gc_handles_give(&mutator->heap->collector.handles, (uintptr_t *)handle))
+        gc_misuse("gc_handle_destroy", "this handle was destroyed already");
+}
+
+void gc_handle_set(gc_mutator *mutator, gc_handle *handle, void *object)
+{
+    if (((uintptr_t)object & 7) != 0)
+        gc_misuse("gc_handle_set", "this is not a reference to an object");
+    (void)mutator;
+    *(uintptr_t *)handle = (uintptr_t)object;
+    gc_handle_page_of(handle)->youngest = GC_YOUNG;
+}
+
+/* ---- Frames ---- */
+
+void gc_frame_misnested(gc_mutator *mutator, gc_frame *frame)
+{
+    (void)mutator;
+    (void)frame;
+    gc_misuse("gc_frame_pop", "this frame is not the one pushed last");
+}
+
+void gc_frame_unwind(gc_mutator *mutator, gc_frame *top)
+{
+    gc_frame *frame = mutator->fast.frames;
+
+    while (frame != NULL && frame != top)
+        frame = frame->below;
+    if (frame != top)
+        gc_misuse("gc_frame_unwind", "this frame is not pushed");
+    mutator->fast.frames = top;
+}
+
+/* ---- Pins ---- */
+
+gc_status gc_pin(gc_mutator *mutator, void *object)
+{
+    struct gc_pin pin = {.key = {(uintptr_t)object, 0}, .count = 1}, *known;
+    struct gc_collector *collector = &mutator->heap->collector;
+    unsigned generation;
+
+    gc_check_mutator(mutator, "gc_pin");
+    gc_check_object(mutator->heap, object, "gc_pin");
+    generation = gc_generation_of(mutator, object);
+    known = gc_attachment_find(&collector->pins, generation, pin.key);
+    if (known != NULL) {
+        known->count++;
+        return GC_OK;
+    }
+    if (gc_attachment_add(&collector->pins, generation, &pin) == NULL)
+        return GC_NO_MEMORY;
+    *gc_state_byte((uintptr_t)object) |= GC_STATE_PINNED;
+    return GC_OK;
+}
+
+gc_status gc_unpin(gc_mutator *mutator, void *object)
+{
+    struct gc_key key = {(uintptr_t)object, 0};
+    struct gc_collector *collector = &mutator->heap->collector;
+    unsigned generation;
+    struct gc_pin *pin;
+
+    gc_check_mutator(mutator, "gc_unpin");
+    gc_check_object(mutator->heap, object, "gc_unpin");
+    generation = gc_generation_of(mutator, object);
+    pin = gc_attachment_find(&collector->pins, generation, key);
+    if (pin == NULL)
+        return GC_NOT_FOUND;
+    if (--pin->count > 0)
+        return GC_OK;
+    *gc_state_byte((uintptr_t)object) &= (uint8_t)~GC_STATE_PINNED;
+    gc_attachment_remove(&collector->pins, generation, pin);
+    return GC_OK;
+}
+
+gc_status gc_pin_once(gc_mutator *mutator, void *object)
+{
+    struct gc_key key = {(uintptr_t)object, 0};
+    struct gc_set *set = &mutator->heap->collector.pinned_once;
+
+    gc_check_mutator(mutator, "gc_pin_once");
+    gc_check_object(mutator->heap, object, "gc_pin_once");
+    if (gc_set_find(set, key) != NULL)
+        return GC_OK;
+    if (gc_set_add(set, &key) == NULL)
+        return GC_NO_MEMORY;
+    *gc_state_byte((uintptr_t)object) |= GC_STATE_PINNED_ONCE;
+    return GC_OK;
+}

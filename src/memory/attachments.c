@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#include "memory/attachments.h"
+
+#include <string.h>
+
+void gc_attachments_create(struct gc_attachments *attachments, size_t record_bytes)
+{
+    for (int i = 0; i < GC_GENERATIONS; i++)
+        gc_set_create(&attachments->generations[i], record_bytes);
+    attachments->count = 0;
+}
+
+void gc_attachments_destroy(struct gc_attachments *attachments)
+{
+    for (int i = 0; i < GC_GENERATIONS; i++)
+        gc_set_destroy(&attachments->generations[i]);
+}
+
+void *gc_attachment_add(struct gc_attachments *attachments, unsigned generation, const void *record)
+{
+    void *added;
+
+    for (int i = 0; i < GC_GENERATIONS; i++)
+        if (!gc_set_reserve(&attachments->generations[i], attachments->count + 1))
+            return NULL;
+    added = gc_set_add(&attachments->generations[generation], record);
+    attachments->count++;
+    return added;
+}
+
+void *gc_attachment_find(const struct gc_attachments *attachments, unsigned generation,
+                         struct gc_key key)
+{
+    return gc_set_find(&attachments->generations[generation], key);
+}
+
+void gc_attachment_remove(struct gc_attachments *attachments, unsigned generation, void *record)
+{
+    gc_set_remove(&attachments->generations[generation], record);
+    attachments->count--;
+}
+
+/* Files a record anew under the address that its object has now. */
+static void refile(struct gc_attachments *attachments, const struct gc_tables *tables,
+                   struct gc_set *from, void *record, uintptr_t object)
+{
+    struct gc_key key;
+    char copy[128];
+
+    memcpy(copy, record, from->record_bytes);
+    memcpy(&key, copy, sizeof key);
+    gc_set_remove(from, record);
+    key.first = object;
+    memcpy(copy, &key, sizeof key);
+    gc_set_add(&attachments->generations[gc_age_of(tables, object)], copy);
+}
+
+/* Oldest first, and each set from its end: a record filed anew is not met again. */
+void gc_attachments_settle(struct gc_attachments *attachments, const struct gc_tables *tables,
+                           unsigned oldest, const struct gc_settling *settling)
+{
+    for (unsigned generation = oldest + 1; generation-- > 0;) {
+        struct gc_set *set = &attachments->generations[generation];
+
+        for (size_t i = set->count; i-- > 0;) {
+            void *record = gc_set_at(set, i);
+            uintptr_t old = gc_load_word(record);
+            uintptr_t now = settling->settle(old, settling->data);
+
+            if (now == 0) {
+                settling->drop(record, settling->data);
+                gc_set_remove(set, record);
+                attachments->count--;
+            } else if (now != old || gc_age_of(tables, now) != generation) {
+                refile(attachments, tables, set, record, now);
+            }
+        }
+    }
+}
+
+size_t gc_attachments_bytes(const struct gc_attachments *attachments)
+{
+    size_t bytes = 0;
+
+    for (int i = 0; i < GC_GENERATIONS; i++)
+        bytes += gc_set_bytes(&attachments->generations[i]);
+    return bytes;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A growing array of words that never moves: a reservation, committed from its
+ * beginning as it fills. Mark stack, log and remembered set are lanes. Growing
+ * may fail; each user says what it does then.
+ *
+ * L1  count <= committed <= capacity, in words.
+ */
+#ifndef STRATA_LANE_H
+#define STRATA_LANE_H
+
+#include "base/bits.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct gc_lane {
+    uintptr_t *words;
+    size_t count;
+    size_t committed;
+    size_t capacity;
+};
+
+/* Reserves room for `capacity` words and commits the first `first`. */
+bool gc_lane_create(struct gc_lane *lane, size_t capacity, size_t first);
+void gc_lane_destroy(struct gc_lane *lane);
+
+/* Commits twice as much; false if that cannot be. */
+bool gc_lane_grow(struct gc_lane *lane);
+
+/* Empties it, and gives back what it holds beyond `keep` words. */
+void gc_lane_shrink(struct gc_lane *lane, size_t keep);
+
+static inline bool gc_lane_push(struct gc_lane *lane, uintptr_t word)
+{
+    if (GC_UNLIKELY(lane->count == lane->committed) && !gc_lane_grow(lane))
+        return false;
+    lane->words[lane->count++] = word;
+    return true;
+}
+
+#endif

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+#include "memory/tables.h"
+
+#include "os/os.h"
+
+#include <string.h>
+
+struct table_part {
+    size_t offset;    /* in struct gc_tables: where its address is kept */
+    size_t per_block; /* bytes */
+};
+
+static const struct table_part parts[] = {
+    {offsetof(struct gc_tables, starts), GC_BLOCK_WORDS * sizeof(uint64_t)},
+    {offsetof(struct gc_tables, marks), GC_BLOCK_WORDS * sizeof(uint64_t)},
+    {offsetof(struct gc_tables, lines), GC_BLOCK_LINES},
+    {offsetof(struct gc_tables, blocks), sizeof(struct gc_block)},
+    {offsetof(struct gc_tables, state), sizeof(uint8_t)},
+};
+
+enum { PARTS = sizeof parts / sizeof parts[0] };
+
+size_t gc_tables_bytes_per_block(void)
+{
+    size_t bytes = 0;
+
+    for (int i = 0; i < PARTS; i++)
+        bytes += parts[i].per_block;
+    return bytes;
+}
+
+static uintptr_t part_address(const struct gc_tables *tables, int part)
+{
+    return gc_load_word((const char *)tables + parts[part].offset);
+}
+
+/* The pages that one chunk's share of a part touches. Neighbours share a page
+ * of the small parts; those are committed twice and never given back. */
+static void part_pages(const struct gc_tables *tables, int part, size_t chunk, uintptr_t *from,
+                       uintptr_t *to)
+{
+    size_t bytes = parts[part].per_block * GC_CHUNK_BLOCKS;
+    uintptr_t start = part_address(tables, part) + chunk * bytes;
+
+    *from = gc_round_down(start, gc_os_page_bytes());
+    *to = gc_round_up(start + bytes, gc_os_page_bytes());
+}
+
+bool gc_tables_create(struct gc_tables *tables, uintptr_t base, size_t bytes)
+{
+    size_t blocks = bytes >> GC_BLOCK_LOG2, total = 0;
+    uintptr_t next;
+
+    for (int i = 0; i < PARTS; i++)
+        total += gc_round_up(parts[i].per_block * blocks, GC_CHUNK_BYTES);
+    tables->reservation = gc_os.reserve(total, gc_os_page_bytes());
+    if (tables->reservation == NULL)
+        return false;
+    tables->reservation_bytes = total;
+    tables->base = base;
+    tables->bytes = bytes;
+    tables->block_count = blocks;
+    next = (uintptr_t)tables->reservation;
+    for (int i = 0; i < PARTS; i++) {
+        gc_store_word((char *)tables + parts[i].offset, next);
+        next += gc_round_up(parts[i].per_block * blocks, GC_CHUNK_BYTES);
+    }
+    /* The trace looks up the state of any address in the range. */
+    if (!gc_os.commit(tables->state, gc_round_up(blocks, gc_os_page_bytes()))) {
+        gc_tables_destroy(tables);
+        return false;
+    }
+    return true;
+}
+
+void gc_tables_destroy(struct gc_tables *tables)
+{
+    if (tables->reservation != NULL)
+        gc_os.release(tables->reservation, tables->reservation_bytes);
+    tables->reservation = NULL;
+}
+
+bool gc_tables_commit(struct gc_tables *tables, size_t chunk)
+{
+    for (int i = 0; i < PARTS - 1; i++) {
+        uintptr_t from, to;
+
+        part_pages(tables, i, chunk, &from, &to);
+        if (!gc_os.commit((void *)from, to - from))
+            return false;
+    }
+    return true;
+}
+
+/* The bitmaps and lines of a chunk are whole pages where a page is at most
+ * 16 KiB; what is larger stays. They are zero, so nothing is lost. */
+void gc_tables_decommit(struct gc_tables *tables, size_t chunk)
+{
+    if (gc_os_page_bytes() > GC_CHUNK_BLOCKS * GC_BLOCK_LINES)
+        return;
+    for (int i = 0; i < 3; i++) {
+        uintptr_t from, to;
+
+        part_pages(tables, i, chunk, &from, &to);
+        gc_os.decommit((void *)from, to - from);
+    }
+}
+
+void gc_run_record(struct gc_tables *tables, uintptr_t from, uintptr_t to, bool lines)
+{
+    uintptr_t at = from;
+
+    while (at < to) {
+        uint64_t word = *(uint64_t *)at;
+        uintptr_t object, end;
+
+        if (word == 0) {
+            at += GC_GRANULE_BYTES;
+            continue;
+        }
+        object = at + GC_HEADER_BYTES + ((word & GC_WORD_TAGS) == GC_LENGTH_TAG ? sizeof word : 0);
+        end = gc_object_end(gc_object_type(object), object);
+        gc_bit_set(tables->starts, gc_granule_of(tables, object));
+        if (lines)
+            gc_lines_occupy(tables, at, end);
+        at = end;
+    }
+}
+
+void gc_block_parse(struct gc_tables *tables, uint32_t block)
+{
+    struct gc_block *info = &tables->blocks[block];
+    const uint8_t *lines = gc_block_lines(tables, block);
+    uintptr_t start = gc_block_start(tables, block);
+    size_t last = gc_round_up(info->fresh_end, GC_LINE_BYTES) >> GC_LINE_LOG2;
+
+    if (!(info->flags & GC_BLOCK_UNPARSED))
+        return;
+    for (size_t line = 0; line < last; line++) {
+        size_t first = line;
+
+        while (line < last && lines[line] == 0)
+            line++;
+        if (line > first)
+            gc_run_record(tables, start + first * GC_LINE_BYTES,
+                          start + gc_min(line * GC_LINE_BYTES, info->fresh_end), false);
+    }
+    if (!(info->flags & GC_BLOCK_OPEN)) /* else more objects will come */
+        info->flags &= (uint8_t)~GC_BLOCK_UNPARSED;
+}
+
+/* The nearest start at or before `granule` in its block, as an object, or 0. */
+static uintptr_t nearest_start(const struct gc_tables *tables, uint32_t block, size_t granule)
+{
+    size_t first = (size_t)block * GC_BLOCK_WORDS, word = granule >> 6;
+    uint64_t bits = tables->starts[word] & (UINT64_MAX >> (63 - (granule & 63)));
+
+    while (bits == 0) {
+        if (word == first)
+            return 0;
+        bits = tables->starts[--word];
+    }
+    return tables->base + ((word * 64 + gc_highest_bit(bits)) << GC_GRANULE_LOG2) + GC_HEADER_BYTES;
+}
+
+static uint32_t head_of(const struct gc_tables *tables, uint32_t block)
+{
+    return tables->blocks[block].kind == GC_BLOCK_FOLLOWER ? tables->blocks[block].head : block;
+}
+
+uintptr_t gc_object_containing(struct gc_tables *tables, uintptr_t word)
+{
+    uintptr_t address = word - 1, object;
+    uint32_t block;
+
+    if (!gc_in_range(tables, address))
+        return 0;
+    block = gc_block_of(tables, address);
+    if (tables->state[block] == 0)
+        return 0;
+    if (head_of(tables, block) != block) {
+        block = head_of(tables, block);
+        address = gc_block_start(tables, block) + GC_BLOCK_BYTES - 1;
+    }
+    gc_block_parse(tables, block);
+    object = nearest_start(tables, block, (address - tables->base) >> GC_GRANULE_LOG2);
+    if (object == 0 || word - 1 >= gc_object_end(gc_object_type(object), object))
+        return 0;
+    return object;
+}
+
+bool gc_is_reference(struct gc_tables *tables, uintptr_t word)
+{
+    return word != 0 && word % GC_GRANULE_BYTES == 0 && gc_object_containing(tables, word) == word;
+}
+
+void gc_block_visit(struct gc_tables *tables, uint32_t block, const uint64_t *bitmap,
+                    void (*visit)(uintptr_t object, void *data), void *data)
+{
+    size_t first = (size_t)block * GC_BLOCK_WORDS;
+
+    for (size_t word = first; word < first + GC_BLOCK_WORDS; word++)
+        for (uint64_t bits = bitmap[word]; bits != 0; bits &= bits - 1)
+            visit(tables->base + ((word * 64 + gc_lowest_bit(bits)) << GC_GRANULE_LOG2) +
+                      GC_HEADER_BYTES,
+                  data);
+}
+
+void gc_block_visit_objects(struct gc_tables *tables, uint32_t block,
+                            void (*visit)(uintptr_t object, void *data), void *data)
+{
+    gc_block_parse(tables, block);
+    gc_block_visit(tables, block, tables->starts, visit, data);
+}

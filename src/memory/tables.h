@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What is known of a heap's range of addresses: side tables, out of line,
+ * indexed by block, line or granule. They are one reservation, committed
+ * chunk by chunk with the memory that they describe.
+ *
+ * T1  A free block has no start, no mark and no occupied line.
+ * T2  Between collections no mark is set.
+ * T3  Between collections every block's action is GC_LEAVE and its age its
+ *     generation.
+ * T4  Starts and lines of an unparsed block leave out its fresh runs: the
+ *     unoccupied lines below `fresh_end`. There objects stand one after
+ *     another, with zeroed words between or behind them.
+ */
+#ifndef STRATA_TABLES_H
+#define STRATA_TABLES_H
+
+#include "memory/header.h"
+#include "memory/layout.h"
+
+/* What the collection under way does with the objects of a block. */
+enum gc_action { GC_LEAVE = 0, GC_IN_PLACE, GC_EVACUATE, GC_IN_PLACE_LARGE };
+
+enum gc_block_kind {
+    GC_BLOCK_FREE = 0,
+    GC_BLOCK_SMALL,
+    GC_BLOCK_PINNED,    /* objects that never move */
+    GC_BLOCK_AMBIGUOUS, /* ... and whose contents are ambiguous */
+    GC_BLOCK_LARGE,     /* first block of a large object */
+    GC_BLOCK_FOLLOWER   /* further blocks of it */
+};
+
+enum {
+    GC_BLOCK_UNPARSED = 1,       /* see T4 */
+    GC_BLOCK_HAS_PINS = 2,       /* pinned in this collection, or not copied for want of room */
+    GC_BLOCK_OVERFLOWED = 4,     /* holds marked objects that were not scanned */
+    GC_BLOCK_ALL_REMEMBERED = 8, /* the log had no room for a holder in it */
+    GC_BLOCK_OPEN = 16,          /* a run of the collection under way fills it */
+    GC_BLOCK_PROTECTED = 32,     /* stress: made inaccessible */
+    GC_BLOCK_SWEPT = 64          /* was swept: its lines say what is occupied */
+};
+
+struct gc_block {
+    uint32_t next;       /* in its generation's list of small blocks or of large objects */
+    uint32_t next_hole;  /* in a list of blocks with room */
+    uint32_t head;       /* large: the first block */
+    uint32_t count;      /* large, first block: how many */
+    uint32_t untouched;  /* large, first block: bytes of the last that are not counted */
+    uint32_t fresh_end;  /* bytes from the block's start; see T4 */
+    uint16_t free_lines; /* at the last sweep, or when a copy run left it */
+    uint16_t pins;       /* objects pinned by this collection's ambiguous words */
+    uint8_t generation;
+    uint8_t kind;
+    uint8_t flags;
+    uint8_t condemned; /* generation before this collection, for its report */
+};
+
+struct gc_tables {
+    uintptr_t base; /* of the range; a multiple of a chunk */
+    size_t bytes;   /* of the range; whole chunks */
+    size_t block_count;
+    uint8_t *state; /* by block: gc_state(age, action), or 0 */
+    struct gc_block *blocks;
+    uint64_t *starts; /* by granule: a header is here */
+    uint64_t *marks;  /* by granule: that object was reached */
+    uint8_t *lines;   /* by line: 1 if occupied; large arrays: their cards */
+    void *reservation;
+    size_t reservation_bytes;
+};
+
+/* Reserves tables for the range; false without address space. */
+bool gc_tables_create(struct gc_tables *tables, uintptr_t base, size_t bytes);
+void gc_tables_destroy(struct gc_tables *tables);
+
+/* Bytes of tables that describe one block. */
+size_t gc_tables_bytes_per_block(void);
+
+/* Commits, or gives back, the tables of one chunk. */
+bool gc_tables_commit(struct gc_tables *tables, size_t chunk);
+void gc_tables_decommit(struct gc_tables *tables, size_t chunk);
+
+/* Records the starts of an unparsed block's fresh runs. */
+void gc_block_parse(struct gc_tables *tables, uint32_t block);
+
+/* Records the starts and, if `lines`, the lines of the objects that stand one
+ * after another from `from` to `to`, in one block. */
+void gc_run_record(struct gc_tables *tables, uintptr_t from, uintptr_t to, bool lines);
+
+/* The object in which the word's predecessor lies, or 0: so a reference, an
+ * interior pointer and one past the end lead to their object. */
+uintptr_t gc_object_containing(struct gc_tables *tables, uintptr_t word);
+
+/* Whether `word` is a reference to an object, exactly. */
+bool gc_is_reference(struct gc_tables *tables, uintptr_t word);
+
+/* Calls `visit` for each object whose bit is set in `bitmap` in this block. */
+void gc_block_visit(struct gc_tables *tables, uint32_t block, const uint64_t *bitmap,
+                    void (*visit)(uintptr_t object, void *data), void *data);
+
+/* Calls `visit` for each object of a block (not a follower). */
+void gc_block_visit_objects(struct gc_tables *tables, uint32_t block,
+                            void (*visit)(uintptr_t object, void *data), void *data);
+
+static inline bool gc_in_range(const struct gc_tables *tables, uintptr_t word)
+{
+    return word - tables->base < tables->bytes;
+}
+
+static inline uint32_t gc_block_of(const struct gc_tables *tables, uintptr_t address)
+{
+    return (uint32_t)((address - tables->base) >> GC_BLOCK_LOG2);
+}
+
+static inline uintptr_t gc_block_start(const struct gc_tables *tables, uint32_t block)
+{
+    return tables->base + ((uintptr_t)block << GC_BLOCK_LOG2);
+}
+
+static inline size_t gc_line_of(const struct gc_tables *tables, uintptr_t address)
+{
+    return (address - tables->base) >> GC_LINE_LOG2;
+}
+
+static inline uint8_t *gc_block_lines(const struct gc_tables *tables, uint32_t block)
+{
+    return tables->lines + (size_t)block * GC_BLOCK_LINES;
+}
+
+static inline uint64_t *gc_block_bits(uint64_t *bitmap, uint32_t block)
+{
+    return bitmap + (size_t)block * GC_BLOCK_WORDS;
+}
+
+/* The granule of an object is its header's. */
+static inline size_t gc_granule_of(const struct gc_tables *tables, uintptr_t object)
+{
+    return (object - GC_HEADER_BYTES - tables->base) >> GC_GRANULE_LOG2;
+}
+
+static inline bool gc_bit_get(const uint64_t *bitmap, size_t granule)
+{
+    return (bitmap[granule >> 6] >> (granule & 63)) & 1;
+}
+
+static inline void gc_bit_set(uint64_t *bitmap, size_t granule)
+{
+    bitmap[granule >> 6] |= (uint64_t)1 << (granule & 63);
+}
+
+/* A free block's state is 0, as are those of blocks never used. */
+static inline uint8_t gc_state(unsigned age, enum gc_action action)
+{
+    return (uint8_t)((age + 1) << 2 | (unsigned)action);
+}
+
+/* A free block counts as older than everything. */
+static inline unsigned gc_state_age(uint8_t state)
+{
+    return (unsigned)(state >> 2) - 1;
+}
+
+static inline enum gc_action gc_state_action(uint8_t state)
+{
+    return (enum gc_action)(state & 3);
+}
+
+/* The age of the object's block: its generation when the collection under way,
+ * if there is one, is over. */
+static inline unsigned gc_age_of(const struct gc_tables *tables, uintptr_t object)
+{
+    return gc_state_age(tables->state[gc_block_of(tables, object)]);
+}
+
+static inline void gc_lines_occupy(const struct gc_tables *tables, uintptr_t from, uintptr_t to)
+{
+    size_t first = gc_line_of(tables, from), last = gc_line_of(tables, to - 1);
+
+    tables->lines[first] = 1;
+    while (first < last)
+        tables->lines[++first] = 1;
+}
+
+#endif

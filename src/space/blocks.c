@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: MIT */
+#include "space/blocks.h"
+
+#include "base/check.h"
+#include "os/os.h"
+
+#include <string.h>
+
+bool gc_blocks_create(struct gc_blocks *blocks, struct gc_tables *tables)
+{
+    size_t count = tables->bytes >> GC_CHUNK_LOG2;
+
+    *blocks = (struct gc_blocks){.tables = tables, .chunk_count = count};
+    blocks->chunks = gc_os.allocate(count * sizeof *blocks->chunks);
+    return blocks->chunks != NULL;
+}
+
+void gc_blocks_destroy(struct gc_blocks *blocks)
+{
+    if (blocks->chunks != NULL)
+        gc_os.free(blocks->chunks);
+    blocks->chunks = NULL;
+}
+
+static size_t table_bytes(const struct gc_blocks *blocks)
+{
+    return (blocks->touched_bytes >> GC_BLOCK_LOG2) * gc_tables_bytes_per_block();
+}
+
+size_t gc_blocks_committed(const struct gc_blocks *blocks)
+{
+    return blocks->touched_bytes + table_bytes(blocks) + blocks->overhead_bytes;
+}
+
+static size_t limit_for(const struct gc_blocks *blocks, enum gc_taker taker)
+{
+    return blocks->limit_bytes - (taker == GC_FOR_MUTATOR ? blocks->reserve_bytes : 0);
+}
+
+size_t gc_blocks_room(const struct gc_blocks *blocks, enum gc_taker taker)
+{
+    size_t held = gc_blocks_committed(blocks), limit = limit_for(blocks, taker);
+    size_t free_bytes = blocks->free_touched << GC_BLOCK_LOG2;
+
+    return limit + free_bytes > held ? limit + free_bytes - held : 0;
+}
+
+static uintptr_t chunk_start(const struct gc_blocks *blocks, size_t chunk)
+{
+    return blocks->tables->base + (chunk << GC_CHUNK_LOG2);
+}
+
+/* ---- Commitment ---- */
+
+static bool open_chunk(struct gc_blocks *blocks, size_t index, enum gc_chunk_use use)
+{
+    struct gc_chunk *chunk = &blocks->chunks[index];
+
+    if (!chunk->committed) {
+        if (!gc_os.commit((void *)chunk_start(blocks, index), GC_CHUNK_BYTES) ||
+            !gc_tables_commit(blocks->tables, index))
+            return false;
+        chunk->committed = 1;
+    }
+    if (!chunk->huge && blocks->touched_bytes >= blocks->huge_from_bytes) {
+        gc_os.advise_huge((void *)chunk_start(blocks, index), GC_CHUNK_BYTES, true);
+        chunk->huge = 1;
+    }
+    chunk->use = (uint8_t)use;
+    chunk->free = UINT64_MAX;
+    blocks->chunks_high = gc_max(blocks->chunks_high, index + 1);
+    return true;
+}
+
+/* The first idle chunk at or after `from` that begins `count` idle ones. */
+static size_t find_idle(const struct gc_blocks *blocks, size_t count)
+{
+    size_t run = 0;
+
+    for (size_t i = 0; i < blocks->chunk_count; i++) {
+        run = blocks->chunks[i].use == GC_CHUNK_IDLE ? run + 1 : 0;
+        if (run == count)
+            return i + 1 - count;
+    }
+    return SIZE_MAX;
+}
+
+/* Gives the memory of `count` free, touched blocks of one chunk back. */
+static size_t untouch(struct gc_blocks *blocks, size_t index, unsigned first, unsigned count)
+{
+    struct gc_chunk *chunk = &blocks->chunks[index];
+    uintptr_t start = chunk_start(blocks, index) + ((size_t)first << GC_BLOCK_LOG2);
+
+    if (count < GC_CHUNK_BLOCKS && chunk->huge) {
+        /* Else the system fills the hole again. */
+        gc_os.advise_huge((void *)chunk_start(blocks, index), GC_CHUNK_BYTES, false);
+        chunk->huge = 0;
+    }
+    if (!gc_os.decommit((void *)start, (size_t)count << GC_BLOCK_LOG2))
+        return 0;
+    chunk->touched &= ~gc_bit_run(first, count);
+    blocks->free_touched -= count;
+    blocks->touched_bytes -= (size_t)count << GC_BLOCK_LOG2;
+    return (size_t)count << GC_BLOCK_LOG2;
+}
+
+static size_t untouch_all(struct gc_blocks *blocks, size_t index)
+{
+    uint64_t rest = blocks->chunks[index].free & blocks->chunks[index].touched;
+    size_t given = 0;
+
+    while (rest != 0) {
+        unsigned first = gc_lowest_bit(rest);
+        uint64_t after = ~(rest >> first);
+        unsigned count = after == 0 ? 64 : gc_lowest_bit(after);
+
+        count = count > 64 - first ? 64 - first : count;
+        given += untouch(blocks, index, first, count);
+        rest &= ~gc_bit_run(first, count);
+    }
+    return given;
+}
+
+static bool is_wholly_free(const struct gc_chunk *chunk)
+{
+    return chunk->use == GC_CHUNK_IDLE || chunk->free == UINT64_MAX;
+}
+
+static size_t trim_chunk(struct gc_blocks *blocks, size_t index)
+{
+    size_t given = untouch_all(blocks, index);
+
+    if (is_wholly_free(&blocks->chunks[index]) && blocks->chunks[index].touched == 0)
+        gc_tables_decommit(blocks->tables, index);
+    return given;
+}
+
+static bool is_trimmable(const struct gc_chunk *chunk, unsigned age)
+{
+    return (chunk->free & chunk->touched) != 0 && chunk->age >= age;
+}
+
+size_t gc_blocks_trim(struct gc_blocks *blocks, unsigned age, size_t keep)
+{
+    size_t given = 0;
+
+    for (size_t i = blocks->chunks_high; i-- > 0;)
+        if (is_trimmable(&blocks->chunks[i], age) && is_wholly_free(&blocks->chunks[i]))
+            given += trim_chunk(blocks, i);
+    for (size_t i = blocks->chunks_high; i-- > 0;) {
+        if (blocks->free_touched << GC_BLOCK_LOG2 <= keep)
+            break;
+        if (is_trimmable(&blocks->chunks[i], age))
+            given += trim_chunk(blocks, i);
+    }
+    return given;
+}
+
+void gc_blocks_grow_older(struct gc_blocks *blocks)
+{
+    for (size_t i = 0; i < blocks->chunks_high; i++)
+        if (blocks->chunks[i].age < UINT8_MAX)
+            blocks->chunks[i].age++;
+}
+
+/* Makes `bytes` of new memory fit under the limit, giving back free memory
+ * elsewhere if need be. */
+static bool make_room(struct gc_blocks *blocks, size_t bytes, enum gc_taker taker)
+{
+    size_t limit = limit_for(blocks, taker);
+
+    if (gc_blocks_committed(blocks) + bytes <= limit)
+        return true;
+    if (gc_blocks_room(blocks, taker) < bytes)
+        return false;
+    for (size_t i = blocks->chunks_high; i-- > 0;) {
+        untouch_all(blocks, i);
+        if (gc_blocks_committed(blocks) + bytes <= limit)
+            return true;
+    }
+    return false;
+}
+
+/* ---- Taking ---- */
+
+/* Marks `count` blocks from `first` taken, of the last only `tail` bytes.
+ * Returns how many bytes of it are neither touched nor counted. */
+static size_t note_taken(struct gc_blocks *blocks, size_t index, unsigned first, unsigned count,
+                         size_t tail)
+{
+    struct gc_chunk *chunk = &blocks->chunks[index];
+    uint64_t run = gc_bit_run(first, count), fresh = run & ~chunk->touched;
+    unsigned fresh_count = gc_bit_count(fresh);
+
+    chunk->free &= ~run;
+    chunk->touched |= run;
+    chunk->age = 0;
+    blocks->used_blocks += count;
+    blocks->free_touched -= count - fresh_count;
+    blocks->touched_bytes += (size_t)fresh_count << GC_BLOCK_LOG2;
+    if (!(fresh >> (first + count - 1) & 1))
+        return 0;
+    blocks->touched_bytes -= GC_BLOCK_BYTES - tail;
+    return GC_BLOCK_BYTES - tail;
+}
+
+static uint32_t block_index(size_t chunk, unsigned block)
+{
+    return (uint32_t)(chunk * GC_CHUNK_BLOCKS + block);
+}
+
+static size_t chunk_with_small(struct gc_blocks *blocks)
+{
+    for (size_t i = blocks->small_hint; i < blocks->chunks_high; i++) {
+        if (blocks->chunks[i].use == GC_CHUNK_SMALL && blocks->chunks[i].free != 0) {
+            blocks->small_hint = i;
+            return i;
+        }
+    }
+    blocks->small_hint = blocks->chunks_high;
+    return SIZE_MAX;
+}
+
+uint32_t gc_block_take(struct gc_blocks *blocks, enum gc_taker taker)
+{
+    size_t index = chunk_with_small(blocks);
+    unsigned block;
+
+    if (gc_blocks_room(blocks, taker) < GC_BLOCK_BYTES)
+        return GC_NO_BLOCK;
+    if (index == SIZE_MAX) {
+        index = find_idle(blocks, 1);
+        if (index == SIZE_MAX || !open_chunk(blocks, index, GC_CHUNK_SMALL))
+            return GC_NO_BLOCK;
+        blocks->small_hint = gc_min(blocks->small_hint, index);
+    }
+    block = gc_lowest_bit(blocks->chunks[index].free);
+    if (!(blocks->chunks[index].touched >> block & 1) &&
+        !make_room(blocks, GC_BLOCK_BYTES + gc_tables_bytes_per_block(), taker))
+        return GC_NO_BLOCK;
+    note_taken(blocks, index, block, 1, GC_BLOCK_BYTES);
+    return block_index(index, block);
+}
+
+/* Zeroes what a run of blocks may still hold of earlier objects. */
+static void zero_touched(struct gc_blocks *blocks, size_t index, unsigned first, unsigned count,
+                         size_t bytes)
+{
+    for (unsigned i = first; i < first + count; i++, bytes -= gc_min(bytes, GC_BLOCK_BYTES))
+        if (blocks->chunks[index].touched >> i & 1)
+            memset((void *)(chunk_start(blocks, index) + ((size_t)i << GC_BLOCK_LOG2)), 0,
+                   gc_min(bytes, GC_BLOCK_BYTES));
+}
+
+static size_t tail_bytes(size_t bytes)
+{
+    size_t pages = gc_round_up(bytes, gc_os_page_bytes());
+    size_t tail = pages & (GC_BLOCK_BYTES - 1);
+
+    return tail == 0 ? GC_BLOCK_BYTES : tail;
+}
+
+/* The lowest bit that begins `count` set bits in `word`, or 64. Halving: after
+ * each step a bit stands for a run of `have` set bits. */
+static unsigned find_run(uint64_t word, unsigned count)
+{
+    for (unsigned have = 1; have < count;) {
+        unsigned step = have < count - have ? have : count - have;
+
+        word &= word >> step;
+        have += step;
+    }
+    return word == 0 ? 64 : gc_lowest_bit(word);
+}
+
+/* What one large object asks for, and what of its last block stays untouched. */
+struct run_request {
+    size_t bytes;
+    size_t untouched;
+    enum gc_taker taker;
+    bool zeroed;
+};
+
+static uint32_t take_within_chunk(struct gc_blocks *blocks, struct run_request *request)
+{
+    size_t bytes = request->bytes;
+    unsigned count = (unsigned)gc_blocks_for(bytes), first = 64;
+    size_t index;
+
+    for (index = blocks->large_hint; index < blocks->chunks_high; index++) {
+        struct gc_chunk *chunk = &blocks->chunks[index];
+
+        if (chunk->use == GC_CHUNK_LARGE && (first = find_run(chunk->free, count)) < 64)
+            break;
+    }
+    if (first == 64) {
+        index = find_idle(blocks, 1);
+        if (index == SIZE_MAX || !open_chunk(blocks, index, GC_CHUNK_LARGE))
+            return GC_NO_BLOCK;
+        blocks->large_hint = gc_min(blocks->large_hint, index);
+        first = 0;
+    }
+    if (!make_room(blocks, gc_round_up(bytes, gc_os_page_bytes()), request->taker))
+        return GC_NO_BLOCK;
+    if (request->zeroed)
+        zero_touched(blocks, index, first, count, bytes);
+    request->untouched = note_taken(blocks, index, first, count, tail_bytes(bytes));
+    return block_index(index, first);
+}
+
+static uint32_t take_chunks(struct gc_blocks *blocks, struct run_request *request)
+{
+    size_t bytes = request->bytes;
+    size_t count = gc_round_up(bytes, GC_CHUNK_BYTES) >> GC_CHUNK_LOG2, left = bytes;
+    size_t first = find_idle(blocks, count);
+
+    if (first == SIZE_MAX ||
+        !make_room(blocks, gc_round_up(bytes, gc_os_page_bytes()), request->taker))
+        return GC_NO_BLOCK;
+    for (size_t i = first; i < first + count; i++)
+        if (!open_chunk(blocks, i, GC_CHUNK_LARGE)) {
+            while (i-- > first)
+                blocks->chunks[i].use = GC_CHUNK_IDLE;
+            return GC_NO_BLOCK;
+        }
+    for (size_t i = first; i < first + count; i++) {
+        size_t here = gc_min(left, GC_CHUNK_BYTES);
+        unsigned taken = (unsigned)gc_blocks_for(here);
+
+        if (request->zeroed)
+            zero_touched(blocks, i, 0, taken, here);
+        request->untouched = note_taken(blocks, i, 0, taken, tail_bytes(here));
+        left -= here;
+    }
+    blocks->large_hint = gc_min(blocks->large_hint, first + count - 1);
+    return block_index(first, 0);
+}
+
+uint32_t gc_block_take_run(struct gc_blocks *blocks, size_t bytes, bool zeroed, enum gc_taker taker)
+{
+    struct run_request request = {.bytes = bytes, .taker = taker, .zeroed = zeroed};
+    uint32_t block, count;
+
+    if (bytes > blocks->tables->bytes || gc_blocks_room(blocks, taker) < bytes)
+        return GC_NO_BLOCK;
+    block = bytes <= GC_CHUNK_BYTES ? take_within_chunk(blocks, &request)
+                                    : take_chunks(blocks, &request);
+    if (block == GC_NO_BLOCK)
+        return GC_NO_BLOCK;
+    count = (uint32_t)gc_blocks_for(bytes);
+    for (uint32_t i = block; i < block + count; i++)
+        blocks->tables->blocks[i] = (struct gc_block){.kind = GC_BLOCK_FOLLOWER,
+                                                      .head = block,
+                                                      .next = GC_NO_BLOCK,
+                                                      .next_hole = GC_NO_BLOCK};
+    blocks->tables->blocks[block].kind = GC_BLOCK_LARGE;
+    blocks->tables->blocks[block].count = count;
+    blocks->tables->blocks[block].untouched = (uint32_t)request.untouched;
+    return block;
+}
+
+/* ---- Giving ---- */
+
+static void clear_tables(struct gc_tables *tables, uint32_t block)
+{
+    memset(gc_block_bits(tables->starts, block), 0, GC_BLOCK_WORDS * sizeof(uint64_t));
+    memset(gc_block_bits(tables->marks, block), 0, GC_BLOCK_WORDS * sizeof(uint64_t));
+    memset(gc_block_lines(tables, block), 0, GC_BLOCK_LINES);
+    tables->blocks[block] = (struct gc_block){.next = GC_NO_BLOCK, .next_hole = GC_NO_BLOCK};
+    tables->state[block] = 0;
+}
+
+static void give_within_chunk(struct gc_blocks *blocks, size_t index, unsigned first,
+                              unsigned count)
+{
+    struct gc_chunk *chunk = &blocks->chunks[index];
+
+    chunk->free |= gc_bit_run(first, count);
+    chunk->age = 0;
+    if (chunk->use == GC_CHUNK_SMALL)
+        blocks->small_hint = gc_min(blocks->small_hint, index);
+    else
+        blocks->large_hint = gc_min(blocks->large_hint, index);
+    if (chunk->free == UINT64_MAX)
+        chunk->use = GC_CHUNK_IDLE;
+}
+
+void gc_block_give(struct gc_blocks *blocks, uint32_t block, uint32_t count)
+{
+    uint32_t left = count, next = block;
+
+    /* What is free counts whole. */
+    blocks->touched_bytes += blocks->tables->blocks[block].untouched;
+    for (uint32_t i = block; i < block + count; i++)
+        clear_tables(blocks->tables, i);
+    blocks->used_blocks -= count;
+    blocks->free_touched += count;
+    while (left > 0) {
+        unsigned first = next % GC_CHUNK_BLOCKS;
+        unsigned here = (unsigned)gc_min(left, GC_CHUNK_BLOCKS - first);
+
+        give_within_chunk(blocks, next / GC_CHUNK_BLOCKS, first, here);
+        next += here;
+        left -= here;
+    }
+}

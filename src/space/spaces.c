@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+#include "space/spaces.h"
+
+#include "base/check.h"
+
+#include <string.h>
+
+void gc_spaces_create(struct gc_spaces *spaces, struct gc_tables *tables, struct gc_blocks *blocks)
+{
+    *spaces =
+        (struct gc_spaces){.tables = tables,
+                           .blocks = blocks,
+                           .old_holes = GC_NO_BLOCK,
+                           .young_holes = {GC_NO_BLOCK, GC_NO_BLOCK, GC_NO_BLOCK, GC_NO_BLOCK}};
+    for (int i = 0; i < GC_GENERATIONS; i++)
+        spaces->generations[i] = (struct gc_generation){.small = GC_NO_BLOCK, .large = GC_NO_BLOCK};
+}
+
+void gc_generation_add(struct gc_spaces *spaces, uint32_t block, unsigned generation)
+{
+    struct gc_generation *list = &spaces->generations[generation];
+    struct gc_block *info = &spaces->tables->blocks[block];
+
+    info->generation = (uint8_t)generation;
+    spaces->tables->state[block] = gc_state(generation, GC_LEAVE);
+    if (info->kind == GC_BLOCK_LARGE) {
+        info->next = list->large;
+        list->large = block;
+        for (uint32_t i = block + 1; i < block + info->count; i++)
+            spaces->tables->state[i] = gc_state(generation, GC_LEAVE);
+    } else {
+        info->next = list->small;
+        list->small = block;
+        list->block_count++;
+    }
+}
+
+/* Takes a free block into a generation and opens it whole. */
+static bool open_free_block(struct gc_spaces *spaces, struct gc_run *run, unsigned generation,
+                            enum gc_block_kind kind, enum gc_taker taker)
+{
+    uint32_t block = gc_block_take(spaces->blocks, taker);
+    uintptr_t start;
+
+    if (block == GC_NO_BLOCK)
+        return false;
+    start = gc_block_start(spaces->tables, block);
+    spaces->tables->blocks[block] = (struct gc_block){.kind = (uint8_t)kind,
+                                                      .flags = GC_BLOCK_UNPARSED | GC_BLOCK_OPEN,
+                                                      .next_hole = GC_NO_BLOCK};
+    gc_generation_add(spaces, block, generation);
+    *run = (struct gc_run){.bump = start,
+                           .limit = start + GC_BLOCK_BYTES,
+                           .from = start,
+                           .block = block,
+                           .line = GC_BLOCK_LINES,
+                           .whole = true};
+    return true;
+}
+
+/* Moves the run to its block's next hole of at least `bytes`. Holes passed over
+ * in a young block are zeroed (`young`): a parse will read them (T4). */
+static bool open_hole(struct gc_spaces *spaces, struct gc_run *run, size_t bytes, bool young)
+{
+    const uint8_t *lines = gc_block_lines(spaces->tables, run->block);
+    uintptr_t start = gc_block_start(spaces->tables, run->block);
+    uint32_t line = run->line;
+
+    while (line < GC_BLOCK_LINES) {
+        uint32_t first = line;
+
+        while (line < GC_BLOCK_LINES && lines[line] == 0)
+            line++;
+        if ((size_t)(line - first) * GC_LINE_BYTES >= bytes) {
+            run->from = run->bump = start + (size_t)first * GC_LINE_BYTES;
+            run->limit = start + (size_t)line * GC_LINE_BYTES;
+            run->line = line;
+            run->whole = false;
+            return true;
+        }
+        if (young && line > first)
+            memset((void *)(start + (size_t)first * GC_LINE_BYTES), 0,
+                   (size_t)(line - first) * GC_LINE_BYTES);
+        while (line < GC_BLOCK_LINES && lines[line] != 0)
+            line++;
+    }
+    run->line = GC_BLOCK_LINES;
+    return false;
+}
+
+static bool open_listed_hole(struct gc_spaces *spaces, struct gc_run *run, uint32_t *list,
+                             size_t bytes, bool young)
+{
+    while (*list != GC_NO_BLOCK) {
+        struct gc_block *info = &spaces->tables->blocks[*list];
+
+        gc_run_reset(run);
+        run->block = *list;
+        *list = info->next_hole;
+        info->next_hole = GC_NO_BLOCK;
+        info->flags |= GC_BLOCK_OPEN;
+        if (open_hole(spaces, run, bytes, young)) {
+            info->free_lines = 0; /* as far as is known before the next sweep */
+            return true;
+        }
+        info->flags &= (uint8_t)~GC_BLOCK_OPEN;
+    }
+    gc_run_reset(run);
+    return false;
+}
+
+static void close_run(struct gc_spaces *spaces, struct gc_run *run)
+{
+    if (run->block != GC_NO_BLOCK)
+        spaces->tables->blocks[run->block].flags &= (uint8_t)~GC_BLOCK_OPEN;
+    gc_run_reset(run);
+}
+
+/* What was handed out but not used does not count. */
+static void take_back(struct gc_spaces *spaces, const struct gc_run *run)
+{
+    spaces->handed_bytes -= run->limit - run->bump;
+}
+
+void gc_young_run_close(struct gc_spaces *spaces, struct gc_run *run)
+{
+    take_back(spaces, run);
+    close_run(spaces, run);
+}
+
+static void hand_out(struct gc_spaces *spaces, const struct gc_run *run)
+{
+    struct gc_block *info = &spaces->tables->blocks[run->block];
+
+    memset((void *)run->bump, 0, run->limit - run->bump);
+    info->fresh_end = (uint32_t)(run->limit - gc_block_start(spaces->tables, run->block));
+    info->flags |= GC_BLOCK_UNPARSED;
+    spaces->handed_bytes += run->limit - run->bump;
+}
+
+bool gc_young_run_next(struct gc_spaces *spaces, struct gc_run *run, enum gc_block_kind kind,
+                       size_t bytes)
+{
+    bool open;
+
+    take_back(spaces, run);
+    run->bump = run->limit;
+    open = run->block != GC_NO_BLOCK && open_hole(spaces, run, bytes, true);
+    if (!open) {
+        close_run(spaces, run);
+        open = open_listed_hole(spaces, run, &spaces->young_holes[kind], bytes, true) ||
+               open_free_block(spaces, run, GC_YOUNG, kind, GC_FOR_MUTATOR);
+    }
+    if (open)
+        hand_out(spaces, run);
+    return open;
+}
+
+void gc_copy_run_sync(struct gc_spaces *spaces, struct gc_run *run)
+{
+    if (run->block == GC_NO_BLOCK)
+        return;
+    if (run->whole) {
+        struct gc_block *info = &spaces->tables->blocks[run->block];
+
+        info->fresh_end = (uint32_t)(run->bump - gc_block_start(spaces->tables, run->block));
+        info->free_lines = (uint16_t)((GC_BLOCK_BYTES - info->fresh_end) >> GC_LINE_LOG2);
+    } else {
+        gc_run_record(spaces->tables, run->from, run->bump, true);
+        run->from = run->bump;
+    }
+}
+
+void gc_copy_run_close(struct gc_spaces *spaces, struct gc_run *run)
+{
+    gc_copy_run_sync(spaces, run);
+    close_run(spaces, run);
+}
+
+bool gc_copy_run_next(struct gc_spaces *spaces, struct gc_run *run, unsigned generation,
+                      size_t bytes, bool holes)
+{
+    gc_copy_run_sync(spaces, run);
+    if (run->block != GC_NO_BLOCK && !run->whole && open_hole(spaces, run, bytes, false))
+        return true;
+    close_run(spaces, run);
+    return (holes && open_listed_hole(spaces, run, &spaces->old_holes, bytes, false)) ||
+           open_free_block(spaces, run, generation, GC_BLOCK_SMALL, GC_FOR_COLLECTOR);
+}
+
+uintptr_t gc_large_take(struct gc_spaces *spaces, size_t bytes, bool zeroed)
+{
+    uint32_t block = gc_block_take_run(spaces->blocks, bytes, zeroed, GC_FOR_MUTATOR);
+
+    if (block == GC_NO_BLOCK)
+        return 0;
+    gc_generation_add(spaces, block, GC_YOUNG);
+    spaces->handed_bytes += bytes;
+    return gc_block_start(spaces->tables, block);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The generations' memory: their blocks, their large objects, and the runs of
+ * free lines through which allocation bumps. Gives memory or nothing; never
+ * collects.
+ *
+ * S1  A block is in the small list of its generation, once.
+ * S2  A large object's first block is in the large list of its generation.
+ * S3  A block is in at most one list of holes, and no open run fills it then.
+ */
+#ifndef STRATA_SPACES_H
+#define STRATA_SPACES_H
+
+#include "space/blocks.h"
+
+struct gc_generation {
+    uint32_t small; /* lists, through next */
+    uint32_t large;
+    size_t block_count; /* in the small list */
+    size_t bytes;       /* of objects that the last collections left here */
+    size_t objects;
+    size_t large_bytes; /* of these */
+};
+
+/* A run of free lines that is being filled: from `bump` to `limit` is room.
+ * Mutators' runs are zeroed and stay unparsed. Collectors' runs stay unparsed
+ * in a block that was wholly free, and are recorded at their end in a hole. */
+struct gc_run {
+    uintptr_t bump;
+    uintptr_t limit;
+    uintptr_t from; /* of the room, at first */
+    uint32_t block; /* GC_NO_BLOCK if none is open */
+    uint32_t line;  /* where to look for the block's next hole */
+    bool whole;     /* the block was wholly free */
+};
+
+struct gc_spaces {
+    struct gc_tables *tables;
+    struct gc_blocks *blocks;
+    struct gc_generation generations[GC_GENERATIONS];
+    uint32_t young_holes[GC_BLOCK_AMBIGUOUS + 1]; /* by kind: gen0 blocks with room */
+    uint32_t old_holes;                           /* gen2 blocks with room */
+    size_t handed_bytes;                          /* to mutators since the last collection */
+};
+
+void gc_spaces_create(struct gc_spaces *spaces, struct gc_tables *tables, struct gc_blocks *blocks);
+
+static inline void gc_run_reset(struct gc_run *run)
+{
+    *run = (struct gc_run){.block = GC_NO_BLOCK};
+}
+
+/* Room for `bytes` in gen0, zeroed, in blocks of `kind`: the next hole of the
+ * run's block, else a block with holes, else a free block. */
+bool gc_young_run_next(struct gc_spaces *spaces, struct gc_run *run, enum gc_block_kind kind,
+                       size_t bytes);
+
+/* Ends a mutator's run; what it leaves is zeroed and is skipped. */
+void gc_young_run_close(struct gc_spaces *spaces, struct gc_run *run);
+
+/* Room for `bytes` of copies in `generation`. `holes` allows those of gen2. */
+bool gc_copy_run_next(struct gc_spaces *spaces, struct gc_run *run, unsigned generation,
+                      size_t bytes, bool holes);
+
+/* Makes what a collector's run holds known to the tables, and goes on, or ends. */
+void gc_copy_run_sync(struct gc_spaces *spaces, struct gc_run *run);
+void gc_copy_run_close(struct gc_spaces *spaces, struct gc_run *run);
+
+/* Memory for one large object of gen0: its first byte, or 0. */
+uintptr_t gc_large_take(struct gc_spaces *spaces, size_t bytes, bool zeroed);
+
+/* Puts a block, or a large object by its first, in a generation's list. */
+void gc_generation_add(struct gc_spaces *spaces, uint32_t block, unsigned generation);
+
+#endif

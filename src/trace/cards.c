@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+#include "trace/cards.h"
+
+#include "trace/edge.h"
+#include "trace/scan.h"
+
+#include <string.h>
+
+/* A holder at work: the youngest age met so far, cards aside. */
+struct card_scan {
+    struct gc_tracer *tracer;
+    const gc_type *type;
+    uintptr_t array;
+    unsigned age;
+    unsigned youngest;
+};
+
+/* Edges wait in the stack if it has room, for they are many. */
+static void visit(struct gc_tracer *tracer, void *slot)
+{
+    if (tracer->prefetching)
+        gc_queue(tracer, slot);
+    else
+        gc_follow(tracer, slot);
+}
+
+/* Sets the card of what was just visited from the youngest age it met. */
+static void set_card(struct card_scan *scan, uint8_t *card)
+{
+    unsigned youngest = scan->tracer->youngest;
+
+    if (youngest < scan->youngest)
+        scan->youngest = youngest;
+    if (youngest < scan->age) {
+        uint8_t value = youngest == GC_YOUNG ? GC_CARD_YOUNG : GC_CARD_MIDDLE;
+
+        *card = *card > value ? *card : value;
+    }
+}
+
+static void visit_slot(struct card_scan *scan, uintptr_t slot)
+{
+    struct gc_tables *tables = scan->tracer->tables;
+
+    scan->tracer->youngest = GC_GENERATIONS;
+    visit(scan->tracer, (void *)slot);
+    set_card(scan, &tables->lines[gc_line_of(tables, slot)]);
+}
+
+/* The slots of references from `from` to `to`: all on one card. */
+static void visit_words(struct card_scan *scan, uintptr_t from, uintptr_t to)
+{
+    struct gc_tables *tables = scan->tracer->tables;
+
+    scan->tracer->youngest = GC_GENERATIONS;
+    for (uintptr_t slot = from; slot < to; slot += sizeof slot)
+        visit(scan->tracer, (void *)slot);
+    set_card(scan, &tables->lines[gc_line_of(tables, from)]);
+}
+
+/* The slots of the fixed part and of elements that lie from `from` to `to`. */
+static void visit_range(struct card_scan *scan, uintptr_t from, uintptr_t to)
+{
+    const gc_type *type = scan->type;
+    uintptr_t elements = scan->array + type->size, slot;
+    size_t size = type->element_size, length = gc_object_length(scan->array), i;
+
+    for (uint32_t r = 0; r < type->ref_count; r++) {
+        slot = scan->array + type->refs[r];
+        if (slot >= from && slot < to)
+            visit_slot(scan, slot);
+    }
+    for (i = from > elements ? (from - elements) / size : 0; i < length; i++) {
+        if (elements + i * size >= to)
+            break;
+        for (uint32_t r = 0; r < type->element_ref_count; r++) {
+            slot = elements + i * size + type->element_refs[r];
+            if (slot >= from && slot < to)
+                visit_slot(scan, slot);
+        }
+    }
+}
+
+static void visit_card(struct card_scan *scan, uintptr_t from, uintptr_t to)
+{
+    if (scan->type->kind == GC_KIND_REFERENCES)
+        visit_words(scan, from, to);
+    else
+        visit_range(scan, from, to);
+}
+
+static struct card_scan begin(struct gc_tracer *tracer, uintptr_t array)
+{
+    return (struct card_scan){.tracer = tracer,
+                              .type = gc_header_type(*gc_header(array)),
+                              .array = array,
+                              .age = gc_age_of(tracer->tables, array),
+                              .youngest = GC_GENERATIONS};
+}
+
+/* The array stays armed. It is in the log if some slot refers to gen0, in the
+ * old set if some slot of a gen2 array refers to gen1. */
+static void finish(struct card_scan *scan)
+{
+    uint8_t *log = gc_log_byte(scan->array);
+    uint8_t kept = *log & GC_LOG_REMEMBERED;
+
+    scan->tracer->youngest = scan->youngest;
+    if (scan->age == GC_YOUNG)
+        return;
+    if (scan->youngest == GC_YOUNG) {
+        gc_log_add(scan->tracer->remembered, scan->array);
+        *log = (uint8_t)(GC_LOG_ARMED | GC_LOG_NOTED | kept);
+        /* It may refer to gen1 as well: the log's scan will see to it. */
+    } else {
+        *log = (uint8_t)(GC_LOG_ARMED | kept);
+    }
+    if (scan->age == GC_OLD && scan->youngest < GC_OLD && !kept)
+        *log |= gc_old_add(scan->tracer->remembered, scan->array);
+}
+
+/* Ends of the cards' addresses within the array. */
+static uintptr_t next_card(uintptr_t at, uintptr_t end)
+{
+    uintptr_t next = gc_round_down(at, GC_LINE_BYTES) + GC_LINE_BYTES;
+
+    return next < end ? next : end;
+}
+
+void gc_cards_scan_all(struct gc_tracer *tracer, uintptr_t array)
+{
+    struct card_scan scan = begin(tracer, array);
+    uintptr_t end = array + gc_payload_bytes(scan.type, array);
+
+    gc_card_mark(tracer->tables, array, NULL, GC_CARD_CLEAN);
+    *gc_log_byte(array) &= (uint8_t)~GC_LOG_REMEMBERED;
+    for (uintptr_t at = array; at < end; at = next_card(at, end))
+        visit_card(&scan, at, next_card(at, end));
+    finish(&scan);
+}
+
+/* What a card must say for this collection to read it. */
+static uint8_t least_card(const struct gc_tracer *tracer)
+{
+    return tracer->oldest == GC_YOUNG ? GC_CARD_YOUNG : GC_CARD_MIDDLE;
+}
+
+void gc_cards_scan_marked(struct gc_tracer *tracer, uintptr_t array)
+{
+    struct card_scan scan = begin(tracer, array);
+    uintptr_t end = array + gc_payload_bytes(scan.type, array), at = array;
+    uint8_t least = least_card(tracer);
+
+    while (at < end) {
+        uint8_t *card = &tracer->tables->lines[gc_line_of(tracer->tables, at)];
+        uint64_t eight;
+
+        memcpy(&eight, card, sizeof eight);
+        if (eight == 0 && end - at > 8 * GC_LINE_BYTES) {
+            at = gc_round_down(at, GC_LINE_BYTES) + 8 * GC_LINE_BYTES;
+            continue;
+        }
+        if (*card >= least) {
+            *card = GC_CARD_CLEAN;
+            visit_card(&scan, at, next_card(at, end));
+        } else if (*card == GC_CARD_MIDDLE) {
+            scan.youngest = scan.youngest < GC_MIDDLE ? scan.youngest : GC_MIDDLE;
+        }
+        at = next_card(at, end);
+    }
+    finish(&scan);
+}

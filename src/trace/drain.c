@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Following everything that is on the stack.
+ *
+ * A trace of what fits the cache is a plain loop: an edge is followed when it
+ * is seen. A trace of more waits for memory most of its time, so it keeps many
+ * misses under way: edges go untested through a first queue, while the bitmap
+ * word of their target is fetched; those found unmarked go through a second,
+ * while their header and line are. Both queues are rings; what leaves one has
+ * waited a ring's length. (Cher, Hosking and Vitek 2004 put the queue before
+ * the mark; the second stage is ours.)
+ */
+#include "trace/cards.h"
+#include "trace/edge.h"
+#include "trace/holder.h"
+#include "trace/scan.h"
+#include "trace/types.h"
+
+enum { RING = 16, ARRAY_PIECE = 256 };
+
+/* Scans part of an array and leaves the rest on the stack, so that a large
+ * array does not fill it. */
+GC_ALWAYS_INLINE void scan_piece(struct gc_tracer *tracer, uintptr_t object, const gc_type *type,
+                                 size_t from, gc_scan_slot_fn *visit)
+{
+    size_t length = gc_object_length(object), to = gc_min(from + ARRAY_PIECE, length);
+
+    if (to < length) {
+        if (tracer->stack.capacity - tracer->stack.count < 2 || !gc_lane_push(&tracer->stack, to)) {
+            gc_stack_overflow(tracer, object);
+        } else if (!gc_lane_push(&tracer->stack, object | GC_STACK_ARRAY)) {
+            tracer->stack.count--;
+            gc_stack_overflow(tracer, object);
+        }
+    }
+    gc_scan_elements(tracer, object, type, from, to, visit);
+}
+
+static void scan_traced(struct gc_tracer *tracer, uintptr_t object, const gc_type *type)
+{
+    if (type->kind == GC_KIND_CONSERVATIVE)
+        gc_scan_words(tracer, object, type, gc_trace_ambiguous);
+    else if (type->kind == GC_KIND_TRACED)
+        type->trace(tracer, (void *)object);
+}
+
+/* The first instance of a retired type: scanned when the kind is right. */
+GC_NEVER_INLINE static void note_retired(struct gc_tracer *tracer, uintptr_t object,
+                                         const gc_type *type)
+{
+    gc_type_seen(tracer, type);
+    gc_push_object(tracer, object);
+}
+
+GC_ALWAYS_INLINE void scan_object(struct gc_tracer *tracer, uintptr_t object,
+                                  gc_scan_slot_fn *visit)
+{
+    const gc_type *type = gc_header_type(*gc_header(object));
+
+    tracer->youngest = GC_GENERATIONS;
+    if (GC_UNLIKELY(type->kind == GC_KIND_REFERENCES || type->kind == GC_KIND_ARRAY)) {
+        if (GC_UNLIKELY(gc_has_cards(tracer->tables, object))) {
+            gc_cards_scan_all(tracer, object);
+            return;
+        }
+        gc_scan_offsets(tracer, object, type->refs, type->ref_count, visit);
+        if (gc_has_elements(type))
+            scan_piece(tracer, object, type, 0, visit);
+    } else if (GC_LIKELY(type->kind == GC_KIND_STRUCT)) {
+        gc_scan_offsets(tracer, object, type->refs, type->ref_count, visit);
+    } else if (GC_UNLIKELY(type->kind == GC_KIND_RETIRED)) {
+        note_retired(tracer, object, type);
+        return;
+    } else {
+        scan_traced(tracer, object, type);
+    }
+    gc_holder_scanned(tracer, object);
+}
+
+/* Goes on with an array; what it is must be remembered for may grow. */
+GC_ALWAYS_INLINE void scan_on(struct gc_tracer *tracer, uintptr_t object, size_t from,
+                              gc_scan_slot_fn *visit)
+{
+    tracer->youngest = GC_GENERATIONS;
+    scan_piece(tracer, object, gc_header_type(*gc_header(object)), from, visit);
+    if (tracer->youngest < gc_age_of(tracer->tables, object))
+        gc_holder_scanned(tracer, object);
+}
+
+/* Pops an array or an object and scans it. */
+GC_ALWAYS_INLINE void scan_entry(struct gc_tracer *tracer, uintptr_t entry, gc_scan_slot_fn *visit)
+{
+    uintptr_t object = entry & ~(uintptr_t)3;
+
+    if ((entry & 3) == GC_STACK_OBJECT)
+        scan_object(tracer, object, visit);
+    else
+        scan_on(tracer, object, tracer->stack.words[--tracer->stack.count], visit);
+}
+
+static void drain_plain(struct gc_tracer *tracer)
+{
+    while (tracer->stack.count > 0) {
+        uintptr_t entry = tracer->stack.words[--tracer->stack.count];
+
+        if (GC_LIKELY(entry & GC_STACK_ARRAY))
+            scan_entry(tracer, entry, gc_follow);
+        else /* pinned */
+            gc_mark_in_place(tracer, entry, tracer->state[gc_block_of(tracer->tables, entry)]);
+    }
+}
+
+struct rings {
+    uintptr_t edges[RING];
+    uintptr_t marked[RING];
+    unsigned edge_at;
+    unsigned marked_at;
+    unsigned edge_count;
+    unsigned marked_count;
+};
+
+/* Puts `in` (or nothing, 0) into a ring; returns what has waited longest. */
+GC_ALWAYS_INLINE uintptr_t exchange(uintptr_t *ring, unsigned *at, uintptr_t in)
+{
+    uintptr_t out = ring[*at];
+
+    ring[*at] = in;
+    *at = (*at + 1) % RING;
+    return out;
+}
+
+GC_ALWAYS_INLINE void scan_marked(struct gc_tracer *tracer, uintptr_t object)
+{
+    const gc_type *type = gc_header_type(*gc_header(object));
+
+    gc_settle_in_place(tracer, object, type, tracer->state[gc_block_of(tracer->tables, object)]);
+    if (type->kind != GC_KIND_LEAF)
+        scan_object(tracer, object, gc_queue);
+}
+
+GC_ALWAYS_INLINE void prefetch_edge(const struct gc_tracer *tracer, uintptr_t entry)
+{
+    size_t granule = (entry - tracer->base) >> GC_GRANULE_LOG2;
+
+    if ((entry & 3) == GC_STACK_EDGE)
+        gc_prefetch(&tracer->marks[(granule - 1) >> 6]);
+    else
+        gc_prefetch((const void *)(gc_load_word((void *)(entry - GC_STACK_SLOT)) - 8));
+}
+
+/* An edge has waited: tests it; returns an object newly marked, or 0. */
+GC_ALWAYS_INLINE uintptr_t test_edge(struct gc_tracer *tracer, uintptr_t entry)
+{
+    if ((entry & 3) == GC_STACK_SLOT) {
+        gc_follow(tracer, (void *)(entry - GC_STACK_SLOT));
+        return 0;
+    }
+    if (!gc_test_and_mark(tracer, entry))
+        return 0;
+    gc_prefetch(gc_header(entry));
+    gc_prefetch(&tracer->tables->lines[gc_line_of(tracer->tables, entry)]);
+    return entry;
+}
+
+static void drain_prefetching(struct gc_tracer *tracer)
+{
+    struct rings rings = {.edge_at = 0};
+
+    for (;;) {
+        uintptr_t entry = 0;
+
+        if (tracer->stack.count > 0) {
+            entry = tracer->stack.words[--tracer->stack.count];
+            if (entry & GC_STACK_ARRAY) {
+                scan_entry(tracer, entry, gc_queue);
+                continue;
+            }
+            prefetch_edge(tracer, entry);
+            rings.edge_count++;
+        } else if (rings.edge_count == 0 && rings.marked_count == 0) {
+            return;
+        }
+        entry = exchange(rings.edges, &rings.edge_at, entry);
+        if (entry != 0) {
+            rings.edge_count--;
+            entry = test_edge(tracer, entry);
+            rings.marked_count += entry != 0;
+            if (entry == 0)
+                continue;
+        } else if (rings.edge_count != 0) {
+            continue;
+        }
+        entry = exchange(rings.marked, &rings.marked_at, entry);
+        if (entry != 0) {
+            rings.marked_count--;
+            scan_marked(tracer, entry);
+        }
+    }
+}
+
+/* ---- A full stack ---- */
+
+GC_NEVER_INLINE void gc_stack_overflow(struct gc_tracer *tracer, uintptr_t object)
+{
+    tracer->tables->blocks[gc_block_of(tracer->tables, object)].flags |= GC_BLOCK_OVERFLOWED;
+    tracer->overflowed = true;
+    tracer->counts.overflows++;
+}
+
+static void drain_stack(struct gc_tracer *tracer)
+{
+    if (tracer->prefetching)
+        drain_prefetching(tracer);
+    else
+        drain_plain(tracer);
+}
+
+static void scan_again(uintptr_t object, void *data)
+{
+    struct gc_tracer *tracer = data;
+
+    if (gc_header_type(*gc_header(object))->kind != GC_KIND_LEAF &&
+        !gc_is_forwarded(*gc_header(object)))
+        scan_object(tracer, object, gc_follow);
+    drain_stack(tracer);
+}
+
+/* Scans every live object of a flagged block again. What was scanned before
+ * leads to nothing new; what was not goes on from here. */
+static void scan_block_again(struct gc_tracer *tracer, uint32_t block)
+{
+    struct gc_tables *tables = tracer->tables;
+
+    if (gc_state_action(tables->state[block]) == GC_LEAVE)
+        gc_block_visit_objects(tables, block, scan_again, tracer);
+    else
+        gc_block_visit(tables, block, tables->marks, scan_again, tracer);
+}
+
+static void sync_runs(struct gc_tracer *tracer)
+{
+    for (int i = 0; i < GC_GENERATIONS; i++) {
+        gc_copy_run_sync(tracer->spaces, &tracer->to[i]);
+        gc_copy_run_sync(tracer->spaces, &tracer->medium[i]);
+    }
+}
+
+static void scan_flagged(struct gc_tracer *tracer)
+{
+    size_t blocks = tracer->spaces->blocks->chunks_high * GC_CHUNK_BLOCKS;
+
+    tracer->overflowed = false;
+    for (uint32_t block = 0; block < blocks; block++) {
+        struct gc_block *info = &tracer->tables->blocks[block];
+
+        if (tracer->state[block] == 0 || !(info->flags & GC_BLOCK_OVERFLOWED))
+            continue;
+        info->flags &= (uint8_t)~GC_BLOCK_OVERFLOWED;
+        sync_runs(tracer);
+        scan_block_again(tracer, block);
+    }
+}
+
+void gc_trace_drain(struct gc_tracer *tracer)
+{
+    drain_stack(tracer);
+    while (tracer->overflowed)
+        scan_flagged(tracer);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+#include "trace/holder.h"
+
+#include "trace/cards.h"
+#include "trace/edge.h"
+#include "trace/scan.h"
+
+void gc_remember(struct gc_tracer *tracer, uintptr_t holder, unsigned age)
+{
+    uint8_t *log = gc_log_byte(holder);
+    uint8_t in_old = *log & GC_LOG_REMEMBERED;
+
+    if (age == GC_OLD && tracer->youngest == GC_MIDDLE) {
+        if (!in_old)
+            in_old = gc_old_add(tracer->remembered, holder);
+        *log = GC_LOG_ARMED | in_old;
+        return;
+    }
+    gc_log_add(tracer->remembered, holder);
+    *log = in_old;
+}
+
+static void scan_holder_traced(struct gc_tracer *tracer, uintptr_t holder, const gc_type *type)
+{
+    if (type->kind == GC_KIND_CONSERVATIVE)
+        gc_scan_words(tracer, holder, type, gc_trace_ambiguous);
+    else if (type->kind == GC_KIND_TRACED)
+        type->trace(tracer, (void *)holder);
+    else
+        gc_scan_slots(tracer, holder, type, gc_follow);
+}
+
+void gc_trace_holder(struct gc_tracer *tracer, uintptr_t holder)
+{
+    const gc_type *type = gc_header_type(*gc_header(holder));
+
+    if (gc_has_cards(tracer->tables, holder)) {
+        gc_cards_scan_marked(tracer, holder);
+        return;
+    }
+    tracer->youngest = GC_GENERATIONS;
+    scan_holder_traced(tracer, holder, type);
+    gc_holder_scanned(tracer, holder);
+}

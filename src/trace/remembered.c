@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+#include "trace/remembered.h"
+
+#include "os/os.h"
+
+#include <string.h>
+
+enum { FIRST_WORDS = 512 };
+
+bool gc_remembered_create(struct gc_remembered *remembered, struct gc_tables *tables)
+{
+    /* One holder in 32 words of heap, or it is all-remembered. */
+    size_t capacity = gc_max(tables->bytes / (32 * sizeof(uintptr_t)), FIRST_WORDS);
+
+    *remembered = (struct gc_remembered){.tables = tables};
+    if (gc_lane_create(&remembered->log, capacity, FIRST_WORDS) &&
+        gc_lane_create(&remembered->log_before, capacity, FIRST_WORDS) &&
+        gc_lane_create(&remembered->old, capacity, FIRST_WORDS) &&
+        gc_lane_create(&remembered->old_before, capacity, FIRST_WORDS))
+        return true;
+    gc_remembered_destroy(remembered);
+    return false;
+}
+
+void gc_remembered_destroy(struct gc_remembered *remembered)
+{
+    gc_lane_destroy(&remembered->log);
+    gc_lane_destroy(&remembered->log_before);
+    gc_lane_destroy(&remembered->old);
+    gc_lane_destroy(&remembered->old_before);
+}
+
+static void flag_block(struct gc_remembered *remembered, uintptr_t holder)
+{
+    uint32_t block = gc_block_of(remembered->tables, holder);
+
+    remembered->tables->blocks[block].flags |= GC_BLOCK_ALL_REMEMBERED;
+    remembered->lost = true;
+}
+
+void gc_log_add(struct gc_remembered *remembered, uintptr_t holder)
+{
+    if (!gc_lane_push(&remembered->log, holder))
+        flag_block(remembered, holder);
+}
+
+uint8_t gc_old_add(struct gc_remembered *remembered, uintptr_t holder)
+{
+    if (gc_lane_push(&remembered->old, holder))
+        return GC_LOG_REMEMBERED;
+    flag_block(remembered, holder);
+    return 0;
+}
+
+bool gc_has_cards(const struct gc_tables *tables, uintptr_t object)
+{
+    uint8_t kind = gc_object_type(object)->kind;
+
+    return tables->blocks[gc_block_of(tables, object)].kind == GC_BLOCK_LARGE &&
+           (kind == GC_KIND_REFERENCES || kind == GC_KIND_ARRAY);
+}
+
+void gc_card_mark(const struct gc_tables *tables, uintptr_t object, const void *slot, uint8_t card)
+{
+    size_t first = gc_line_of(tables, object), last;
+
+    if (slot != NULL) {
+        uint8_t *line = &tables->lines[gc_line_of(tables, (uintptr_t)slot)];
+
+        *line = *line > card ? *line : card;
+        return;
+    }
+    last = gc_line_of(tables, gc_object_end(gc_object_type(object), object) - 1);
+    memset(&tables->lines[first], card, last - first + 1);
+}
+
+/* Whether what a slot of this type holds is a reference as it stands; a traced
+ * type may keep it in a form of its own, a conservative one past its end. */
+static bool has_plain_slots(uintptr_t object)
+{
+    uint8_t kind = gc_object_type(object)->kind;
+
+    return kind == GC_KIND_STRUCT || kind == GC_KIND_REFERENCES || kind == GC_KIND_ARRAY;
+}
+
+/* The value is read back from the slot: a tagged word shares its target's
+ * block, and one that is no reference does no harm. */
+static unsigned age_of_value(const struct gc_tables *tables, const void *slot)
+{
+    uintptr_t word = gc_load_word(slot);
+
+    return gc_in_range(tables, word) ? gc_state_age(tables->state[gc_block_of(tables, word)])
+                                     : UINT32_MAX;
+}
+
+bool gc_barrier_notes(const struct gc_tables *tables, uintptr_t object, const void *slot)
+{
+    unsigned holder_age = gc_age_of(tables, object), age = GC_YOUNG;
+    uint8_t *log = gc_log_byte(object);
+
+    if (slot != NULL && has_plain_slots(object)) {
+        age = age_of_value(tables, slot);
+        if (age >= holder_age)
+            return false;
+    }
+    if (!gc_has_cards(tables, object)) {
+        *log &= (uint8_t)~GC_LOG_ARMED;
+        return true;
+    }
+    gc_card_mark(tables, object, slot, age == GC_YOUNG ? GC_CARD_YOUNG : GC_CARD_MIDDLE);
+    if (*log & GC_LOG_NOTED)
+        return false;
+    *log |= GC_LOG_NOTED;
+    return true;
+}

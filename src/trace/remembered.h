@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Two sets of holders that a collection must look at although it does not
+ * condemn them.
+ *
+ * The log: holders in gen1 and gen2 that a reference was stored into since the
+ * last collection, or that are known to refer to gen0 still. The old set:
+ * holders in gen2 known to refer to gen1; only a middle collection reads it.
+ *
+ * R1  A holder that refers to an object of a younger age is in the set that
+ *     the next collection of that age reads, or its block is all-remembered.
+ *     Suspended between a plain store and its barrier, and during a trace.
+ * R2  A holder of gen1 or gen2 whose log byte is armed is not in the log; an
+ *     array with cards stays armed, and is in it if GC_LOG_NOTED is set.
+ */
+#ifndef STRATA_REMEMBERED_H
+#define STRATA_REMEMBERED_H
+
+#include "memory/lane.h"
+#include "memory/tables.h"
+
+struct gc_remembered {
+    struct gc_tables *tables;
+    struct gc_lane log;
+    struct gc_lane log_before; /* what the collection under way reads */
+    struct gc_lane old;
+    struct gc_lane old_before;
+    uint64_t logged; /* holders that barriers noted, in all */
+    bool lost;       /* some block is all-remembered */
+};
+
+/* What a card says: the youngest that its slots may refer to. */
+enum { GC_CARD_CLEAN = 0, GC_CARD_MIDDLE = 1, GC_CARD_YOUNG = 2 };
+
+bool gc_remembered_create(struct gc_remembered *remembered, struct gc_tables *tables);
+void gc_remembered_destroy(struct gc_remembered *remembered);
+
+/* Notes a holder; if the lane cannot grow, flags its block. Never fails. */
+void gc_log_add(struct gc_remembered *remembered, uintptr_t holder);
+
+/* The same for the old set; returns the log bits that say it is in there. */
+uint8_t gc_old_add(struct gc_remembered *remembered, uintptr_t holder);
+
+/* Whether stores into this object mark cards: large arrays with references. */
+bool gc_has_cards(const struct gc_tables *tables, uintptr_t object);
+
+/* Marks the card of `slot`, or, for NULL, all of the object's. */
+void gc_card_mark(const struct gc_tables *tables, uintptr_t object, const void *slot, uint8_t card);
+
+/* The mutator's side, after a store into an armed object: notes it, unless the
+ * value is no younger than its holder. Returns true if it must be logged. */
+bool gc_barrier_notes(const struct gc_tables *tables, uintptr_t object, const void *slot);
+
+#endif

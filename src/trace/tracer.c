@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+#include "trace/tracer.h"
+
+#include "base/check.h"
+#include "trace/edge.h"
+
+enum { MOST_STACK_WORDS = 1 << 26 };
+
+bool gc_tracer_create(struct gc_tracer *tracer, struct gc_spaces *spaces,
+                      struct gc_remembered *remembered, size_t first_words)
+{
+    struct gc_tables *tables = spaces->tables;
+    size_t capacity = gc_min(tables->bytes / 64, MOST_STACK_WORDS);
+
+    *tracer = (struct gc_tracer){.spaces = spaces,
+                                 .tables = tables,
+                                 .remembered = remembered,
+                                 .base = tables->base,
+                                 .bytes = tables->bytes,
+                                 .state = tables->state,
+                                 .marks = tables->marks,
+                                 .tags = 1};
+    return gc_lane_create(&tracer->stack, gc_max(capacity, first_words), first_words);
+}
+
+void gc_tracer_destroy(struct gc_tracer *tracer)
+{
+    gc_lane_destroy(&tracer->stack);
+}
+
+void gc_tracer_begin(struct gc_tracer *tracer, unsigned oldest, bool prefetching)
+{
+    tracer->oldest = oldest;
+    tracer->prefetching = prefetching;
+    tracer->overflowed = false;
+    tracer->mark_only = false;
+    tracer->fill_holes = oldest < GC_OLD;
+    tracer->counts = (struct gc_trace_counts){0};
+    for (int i = 0; i < GC_GENERATIONS; i++) {
+        gc_run_reset(&tracer->to[i]);
+        gc_run_reset(&tracer->medium[i]);
+    }
+}
+
+void gc_tracer_end(struct gc_tracer *tracer)
+{
+    for (int i = 0; i < GC_GENERATIONS; i++) {
+        gc_copy_run_close(tracer->spaces, &tracer->to[i]);
+        gc_copy_run_close(tracer->spaces, &tracer->medium[i]);
+    }
+    tracer->visitor = NULL;
+}
+
+void gc_trace_edge(struct gc_tracer *tracer, void *slot)
+{
+    gc_follow(tracer, slot);
+}
+
+uintptr_t gc_trace_kept(struct gc_tracer *tracer, uintptr_t object)
+{
+    uintptr_t offset = object - tracer->base;
+    uint8_t state;
+
+    if (offset >= tracer->bytes)
+        return object;
+    state = tracer->state[offset >> GC_BLOCK_LOG2];
+    if (gc_state_age(state) < tracer->youngest)
+        tracer->youngest = gc_state_age(state);
+    return gc_state_action(state) == GC_LEAVE ? object : gc_resolve(tracer, object, state);
+}
+
+void gc_trace_root(struct gc_tracer *tracer, void *slot)
+{
+    if (tracer->prefetching)
+        gc_queue(tracer, slot);
+    else
+        gc_follow(tracer, slot);
+}
+
+uintptr_t gc_trace_survivor(const struct gc_tracer *tracer, uintptr_t object)
+{
+    uint8_t state = tracer->state[gc_block_of(tracer->tables, object)];
+    uint64_t header;
+
+    if (gc_state_action(state) == GC_LEAVE)
+        return object;
+    header = *gc_header(object);
+    if (gc_is_forwarded(header))
+        return gc_forwarding(header);
+    return gc_bit_get(tracer->marks, gc_granule_of(tracer->tables, object)) ? object : 0;
+}
+
+void gc_trace_slot(gc_tracer *tracer, void *slot)
+{
+    if (tracer->visitor == NULL || tracer->visitor->slot == NULL)
+        gc_misuse("gc_trace_slot", "only a trace callback of exact references may call it");
+    tracer->visitor->slot(tracer, slot);
+}
+
+void *gc_trace_reference(gc_tracer *tracer, void *reference)
+{
+    if (tracer->visitor == NULL || tracer->visitor->reference == NULL)
+        gc_misuse("gc_trace_reference", "only a trace callback of exact references may call it");
+    return (void *)tracer->visitor->reference(tracer, (uintptr_t)reference);
+}
+
+void gc_trace_word(gc_tracer *tracer, uintptr_t word)
+{
+    if (tracer->visitor == NULL || tracer->visitor->word == NULL)
+        gc_misuse("gc_trace_word", "only a callback declared ambiguous may call it");
+    tracer->visitor->word(tracer, word);
+}

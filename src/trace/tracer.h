@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A trace: from roots and remembered holders through every condemned object
+ * that they reach, which is marked in place or evacuated.
+ *
+ * The stack holds words of four kinds, told apart by their low bits:
+ *
+ *   00  a reference to an object in place, not tested yet      (an edge)
+ *   01  the address of a slot whose target's block evacuates    (an edge)
+ *   10  an array to be scanned on; the word below is the element
+ *   11  an object, marked or copied, to be scanned
+ *
+ * In a heap that fits the cache only the last two occur: each edge is followed
+ * when it is seen. In a large one edges are queued untested, so that what they
+ * touch can be prefetched (see drain.c).
+ *
+ * E1  An object that was marked or copied is on the stack, has been scanned,
+ *     or its block is flagged GC_BLOCK_OVERFLOWED.
+ * E2  A scanned holder that refers to a younger age is remembered.
+ */
+#ifndef STRATA_TRACER_H
+#define STRATA_TRACER_H
+
+#include "memory/lane.h"
+#include "space/spaces.h"
+#include "trace/remembered.h"
+
+enum { GC_STACK_EDGE = 0, GC_STACK_SLOT = 1, GC_STACK_ARRAY = 2, GC_STACK_OBJECT = 3 };
+
+/* What a trace callback's reports lead to; set for the phase. */
+struct gc_visitor {
+    void (*slot)(struct gc_tracer *tracer, void *slot);
+    uintptr_t (*reference)(struct gc_tracer *tracer, uintptr_t reference);
+    void (*word)(struct gc_tracer *tracer, uintptr_t word);
+};
+
+struct gc_trace_counts {
+    size_t moved_bytes;
+    size_t in_place_bytes;
+    size_t bytes[GC_GENERATIONS]; /* survivors, by the generation they are in now */
+    size_t objects[GC_GENERATIONS];
+    size_t compacted_bytes; /* moved within gen2 */
+    size_t promoted_in_place_bytes;
+    size_t pinned_objects;
+    size_t overflows;
+    size_t copy_failures;
+};
+
+struct gc_tracer {
+    /* What an edge needs, together. */
+    uintptr_t base;
+    size_t bytes;
+    const uint8_t *state;
+    uint64_t *marks;
+    unsigned tags;     /* bit t: words tagged t are references */
+    unsigned youngest; /* age of the youngest that the holder at hand refers to */
+    bool prefetching;
+    bool overflowed; /* some block is flagged */
+
+    struct gc_lane stack;
+    struct gc_tables *tables;
+    struct gc_spaces *spaces;
+    struct gc_remembered *remembered;
+    const struct gc_visitor *visitor;
+    void *client; /* of a visitor outside collections */
+
+    struct gc_run to[GC_GENERATIONS];     /* copies, by generation */
+    struct gc_run medium[GC_GENERATIONS]; /* those that do not fit a hole */
+    bool fill_holes;                      /* of gen2: it is not condemned */
+    bool mark_only;                       /* nothing may be copied any more */
+    unsigned oldest;                      /* generation condemned */
+    struct gc_trace_counts counts;
+};
+
+/* Reserves the stack; `first_words` are committed at once. */
+bool gc_tracer_create(struct gc_tracer *tracer, struct gc_spaces *spaces,
+                      struct gc_remembered *remembered, size_t first_words);
+void gc_tracer_destroy(struct gc_tracer *tracer);
+
+/* Before and after the phases of one collection. */
+void gc_tracer_begin(struct gc_tracer *tracer, unsigned oldest, bool prefetching);
+void gc_tracer_end(struct gc_tracer *tracer);
+
+/* Follows an exact slot now: its target is marked or evacuated, and the slot
+ * updated. */
+void gc_trace_edge(struct gc_tracer *tracer, void *slot);
+
+/* The same for a plain reference, whatever the set of tags; returns where its
+ * target is. */
+uintptr_t gc_trace_kept(struct gc_tracer *tracer, uintptr_t object);
+
+/* Follows a slot that stays where it is till the trace is over. */
+void gc_trace_root(struct gc_tracer *tracer, void *slot);
+
+/* The pin phase, before anything moves. What an ambiguous word outside the
+ * heap leads to is pinned and is a root; what one in a holder, alive or not,
+ * leads to is only pinned. */
+void gc_pin_root(struct gc_tracer *tracer, uintptr_t word);
+void gc_pin_target(struct gc_tracer *tracer, uintptr_t word);
+
+/* The trace: an ambiguous word of a live holder, whose target was pinned. */
+void gc_trace_ambiguous(struct gc_tracer *tracer, uintptr_t word);
+
+/* Scans a holder that is not condemned, and remembers it anew if need be. */
+void gc_trace_holder(struct gc_tracer *tracer, uintptr_t holder);
+
+/* Follows everything on the stack to its end. */
+void gc_trace_drain(struct gc_tracer *tracer);
+
+/* Where a condemned object is now, or 0 if the trace did not reach it; others
+ * are where they were. */
+uintptr_t gc_trace_survivor(const struct gc_tracer *tracer, uintptr_t object);
+
+#endif

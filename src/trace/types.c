@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+#include "trace/types.h"
+
+#include "os/os.h"
+
+#include <string.h>
+
+/* One piece of memory: the descriptor, then both offset tables. */
+struct gc_made_type *gc_made_type_create(struct gc_types *types, const gc_type *layout,
+                                         uintptr_t class_object)
+{
+    size_t refs = layout->ref_count * sizeof(uint32_t);
+    size_t element_refs = layout->element_ref_count * sizeof(uint32_t);
+    struct gc_made_type *made = gc_os.allocate(sizeof *made + refs + element_refs);
+    uint32_t *offsets;
+
+    if (made == NULL)
+        return NULL;
+    offsets = (uint32_t *)(void *)(made + 1);
+    made->type = *layout;
+    made->kind = layout->kind;
+    if (layout->flags != 0 || layout->alignment != GC_GRANULE_BYTES ||
+        layout->kind == GC_KIND_CONSERVATIVE)
+        made->type.object_bytes = GC_OUT_OF_LINE;
+    made->class_object = class_object;
+    if (refs != 0)
+        memcpy(offsets, layout->refs, refs);
+    if (element_refs != 0)
+        memcpy(offsets + layout->ref_count, layout->element_refs, element_refs);
+    made->type.refs = offsets;
+    made->type.element_refs = offsets + layout->ref_count;
+    made->next = types->young;
+    types->young = made;
+    return made;
+}
+
+static void destroy_list(struct gc_made_type *made)
+{
+    while (made != NULL) {
+        struct gc_made_type *next = made->next;
+
+        gc_os.free(made);
+        made = next;
+    }
+}
+
+void gc_types_destroy(struct gc_types *types)
+{
+    destroy_list(types->young);
+    destroy_list(types->old);
+    *types = (struct gc_types){NULL, NULL};
+}
+
+static void trace_list(struct gc_made_type *made, struct gc_tracer *tracer)
+{
+    bool full = tracer->oldest == GC_OLD;
+
+    for (; made != NULL; made = made->next) {
+        made->is_seen = 0;
+        if (full && made->is_retired)
+            made->type.kind = GC_KIND_RETIRED;
+        else if (made->class_object != 0)
+            made->class_object = gc_trace_kept(tracer, made->class_object);
+    }
+}
+
+void gc_types_trace(struct gc_types *types, struct gc_tracer *tracer)
+{
+    trace_list(types->young, tracer);
+    if (tracer->oldest == GC_OLD)
+        trace_list(types->old, tracer);
+}
+
+void gc_type_seen(struct gc_tracer *tracer, const gc_type *type)
+{
+    struct gc_made_type *made = (struct gc_made_type *)(uintptr_t)type;
+
+    made->is_seen = 1;
+    made->type.kind = made->kind;
+    if (made->class_object != 0)
+        made->class_object = gc_trace_kept(tracer, made->class_object);
+}
+
+static bool is_gone(const struct gc_made_type *made, const struct gc_tracer *tracer)
+{
+    return tracer->oldest == GC_OLD && made->is_retired && !made->is_seen;
+}
+
+static bool has_old_class(const struct gc_made_type *made, const struct gc_tracer *tracer)
+{
+    return made->class_object == 0 || gc_age_of(tracer->tables, made->class_object) == GC_OLD;
+}
+
+static void settle_list(struct gc_made_type *made, struct gc_types *types,
+                        const struct gc_tracer *tracer)
+{
+    while (made != NULL) {
+        struct gc_made_type *next = made->next, **list;
+
+        made->type.kind = made->kind;
+        if (is_gone(made, tracer)) {
+            if (made->retired != NULL)
+                made->retired(made->retired_data);
+            gc_os.free(made);
+        } else {
+            list = has_old_class(made, tracer) ? &types->old : &types->young;
+            made->next = *list;
+            *list = made;
+        }
+        made = next;
+    }
+}
+
+void gc_types_settle(struct gc_types *types, const struct gc_tracer *tracer)
+{
+    struct gc_made_type *young = types->young, *old = types->old;
+
+    types->young = NULL;
+    if (tracer->oldest == GC_OLD)
+        types->old = NULL;
+    settle_list(young, types, tracer);
+    if (tracer->oldest == GC_OLD)
+        settle_list(old, types, tracer);
+}

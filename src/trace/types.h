@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Descriptors made at run time. Each may have a class object of the embedder:
+ * a root until the type is retired, then alive as long as an instance is.
+ *
+ * In a full collection a retired descriptor's kind is GC_KIND_RETIRED, so that
+ * the first instance scanned takes the slow way: it is noted, the class object
+ * is traced, and the kind set right. No other object pays for it.
+ */
+#ifndef STRATA_TYPES_H
+#define STRATA_TYPES_H
+
+#include "trace/tracer.h"
+
+enum { GC_KIND_RETIRED = GC_KIND_INTERNAL };
+
+struct gc_made_type {
+    gc_type type; /* first: a gc_type leads here */
+    struct gc_made_type *next;
+    uintptr_t class_object;
+    void (*retired)(void *data);
+    void *retired_data;
+    uint8_t kind; /* the true one */
+    uint8_t is_retired;
+    uint8_t is_seen; /* an instance was, in the collection under way */
+};
+
+struct gc_types {
+    struct gc_made_type *young; /* class object not in gen2, or not known to be */
+    struct gc_made_type *old;
+};
+
+struct gc_made_type *gc_made_type_create(struct gc_types *types, const gc_type *layout,
+                                         uintptr_t class_object);
+void gc_types_destroy(struct gc_types *types);
+
+/* Class objects as roots; a full collection also prepares retired types. */
+void gc_types_trace(struct gc_types *types, struct gc_tracer *tracer);
+
+/* An instance of a retired type is scanned for the first time. */
+void gc_type_seen(struct gc_tracer *tracer, const gc_type *type);
+
+/* After a trace: sorts by the age of class objects; after a full one, frees
+ * retired types without instances and tells their owners. */
+void gc_types_settle(struct gc_types *types, const struct gc_tracer *tracer);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What tests/style/instructions disassembles; it is never run.
+ */
+#include <strata/gc.h>
+
+struct node {
+    struct node *left;
+    struct node *right;
+    uint64_t value;
+};
+
+static const uint32_t node_refs[] = {offsetof(struct node, left), offsetof(struct node, right)};
+static const gc_type node_type = GC_TYPE_STRUCT("node", struct node, node_refs);
+
+struct node *allocate_node(gc_mutator *mutator);
+void store_left(gc_mutator *mutator, struct node *node, struct node *left);
+
+struct node *allocate_node(gc_mutator *mutator)
+{
+    return gc_alloc(mutator, &node_type);
+}
+
+void store_left(gc_mutator *mutator, struct node *node, struct node *left)
+{
+    gc_write(mutator, node, &node->left, left);
+}

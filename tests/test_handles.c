@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Handles: root slots that the heap keeps.
+ */
+#include "support/heap.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+static gc_handle *make_handle(gc_mutator *mutator, void *object)
+{
+    gc_handle *handle = gc_handle_create(mutator, object);
+
+    assert_non_null(handle);
+    return handle;
+}
+
+static uint64_t value_of(const gc_handle *handle)
+{
+    return ((const struct node *)gc_handle_get(handle))->value;
+}
+
+static void handle_keeps_and_is_updated_until_destroyed(void **state)
+{
+    struct world *world = *state;
+    struct node *before = make_node(world->mutator, 5);
+    gc_handle *handle = make_handle(world->mutator, before);
+
+    assert_ptr_equal(gc_handle_get(handle), before);
+    collect(world->mutator, 0);
+    assert_ptr_not_equal(gc_handle_get(handle), before);
+    for (unsigned generation = 0; generation < GC_GENERATIONS; generation++)
+        collect(world->mutator, generation);
+    assert_int_equal(value_of(handle), 5);
+    assert_int_equal(stats_of(world->heap).pinned_objects, 0);
+
+    gc_handle_destroy(world->mutator, handle);
+    collect(world->mutator, 2);
+    assert_int_equal(count_objects(world->mutator, &node_type), 0);
+}
+
+static void handle_may_hold_null(void **state)
+{
+    struct world *world = *state;
+    gc_handle *handle = make_handle(world->mutator, NULL);
+
+    collect(world->mutator, 2);
+    assert_null(gc_handle_get(handle));
+    gc_handle_destroy(world->mutator, handle);
+}
+
+static void setting_a_handle_drops_what_it_held(void **state)
+{
+    struct world *world = *state;
+    gc_handle *handle = make_handle(world->mutator, make_node(world->mutator, 1));
+
+    gc_handle_set(world->mutator, handle, make_node(world->mutator, 2));
+    collect(world->mutator, 2);
+    assert_int_equal(value_of(handle), 2);
+    assert_int_equal(count_objects(world->mutator, &node_type), 1);
+    gc_handle_set(world->mutator, handle, NULL);
+    collect(world->mutator, 2);
+    assert_int_equal(count_objects(world->mutator, &node_type), 0);
+    gc_handle_destroy(world->mutator, handle);
+}
+
+/* The handle was scanned when its object was old; what is put in it later is
+ * young, and needs no barrier. */
+static void old_handle_keeps_a_young_object(void **state)
+{
+    struct world *world = *state;
+    gc_handle *handle = make_handle(world->mutator, make_node(world->mutator, 1));
+
+    collect(world->mutator, 1);
+    collect(world->mutator, 1);
+    gc_handle_set(world->mutator, handle, make_node(world->mutator, 2));
+    collect(world->mutator, 0);
+    assert_int_equal(value_of(handle), 2);
+    gc_handle_destroy(world->mutator, handle);
+}
+
+static void handles_to_one_object_stay_equal(void **state)
+{
+    struct world *world = *state;
+    struct node *node = make_node(world->mutator, 1);
+    gc_handle *a = make_handle(world->mutator, node);
+    gc_handle *b = make_handle(world->mutator, node);
+
+    assert_ptr_not_equal(a, b);
+    collect(world->mutator, 0);
+    assert_ptr_equal(gc_handle_get(a), gc_handle_get(b));
+    gc_handle_destroy(world->mutator, a);
+    collect(world->mutator, 1);
+    assert_int_equal(value_of(b), 1);
+    gc_handle_destroy(world->mutator, b);
+}
+
+static void handles_keep_their_address(void **state)
+{
+    enum { COUNT = 5000 };
+    struct world *world = *state;
+    gc_handle *handles[COUNT];
+
+    for (size_t i = 0; i < COUNT; i++)
+        handles[i] = make_handle(world->mutator, make_node(world->mutator, i));
+    for (unsigned generation = 0; generation < GC_GENERATIONS; generation++) {
+        collect(world->mutator, generation);
+        for (size_t i = 0; i < COUNT; i++)
+            assert_int_equal(value_of(handles[i]), i);
+    }
+    for (size_t i = 0; i < COUNT; i += 2)
+        gc_handle_destroy(world->mutator, handles[i]);
+    collect(world->mutator, 2);
+    assert_int_equal(count_objects(world->mutator, &node_type), COUNT / 2);
+    for (size_t i = 1; i < COUNT; i += 2) {
+        assert_int_equal(value_of(handles[i]), i);
+        gc_handle_destroy(world->mutator, handles[i]);
+    }
+}
+
+/* First to last, last to first, and in no order; freed slots are used again. */
+static void hundred_thousand_handles_come_and_go_in_any_order(void **state)
+{
+    enum { COUNT = 100000 };
+    static const size_t strides[] = {1, COUNT - 1, 61803}; /* coprime to COUNT */
+    struct world *world = *state;
+    gc_handle **handles = calloc(COUNT, sizeof *handles);
+    size_t committed = 0;
+    clock_t start = clock();
+
+    assert_non_null(handles);
+    for (unsigned round = 0; round < GC_COUNT(strides); round++) {
+        size_t at = 0;
+
+        for (size_t i = 0; i < COUNT; i++)
+            handles[i] = make_handle(world->mutator, NULL);
+        assert_true(round == 0 || stats_of(world->heap).committed_bytes <= committed);
+        committed = stats_of(world->heap).committed_bytes;
+        for (size_t i = 0; i < COUNT; i++, at = (at + strides[round]) % COUNT)
+            gc_handle_destroy(world->mutator, handles[at]);
+    }
+    assert_true(is_slowed() || (clock() - start) / CLOCKS_PER_SEC < 10);
+    free(handles);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, exact_setup, world_teardown)
+#define MOVING(name) cmocka_unit_test_setup_teardown(name, moving_setup, world_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        MOVING(handle_keeps_and_is_updated_until_destroyed),
+        TEST(handle_may_hold_null),
+        TEST(setting_a_handle_drops_what_it_held),
+        TEST(old_handle_keeps_a_young_object),
+        TEST(handles_to_one_object_stay_equal),
+        TEST(handles_keep_their_address),
+        TEST(hundred_thousand_handles_come_and_go_in_any_order),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
