@@ -142,6 +142,7 @@ static void unwinding_after_longjmp_drops_the_frames_above(void **state)
     top = gc_frame_top(world->mutator);
     if (setjmp(way_out) == 0)
         fail_deep_down(world->mutator, 50, &way_out);
+    clobber_stack(); /* what was left may be overwritten before it is unwound */
     gc_frame_unwind(world->mutator, top);
     assert_ptr_equal(gc_frame_top(world->mutator), &frame);
     collect(world->mutator, 2);

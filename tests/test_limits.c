@@ -58,12 +58,12 @@ static void cut(struct world *world, size_t count)
 
 static void null_at_the_limit_leaves_the_heap_as_it_was(void **state)
 {
-    struct world *world = make_limited(32 * MIB);
+    struct world *world = make_limited(16 * MIB);
     size_t count = fill(world);
     struct recount before = recount(world->mutator);
 
     (void)state;
-    assert_true(count * sizeof(struct node) > 32 * MIB / 2);
+    assert_true(count * sizeof(struct node) > 16 * MIB / 2);
     assert_true(is_intact_fill(world, count));
     assert_int_equal(before.all_objects, count);
     assert_int_equal(gc_last_reason(world->heap), GC_REASON_LIMIT);
@@ -100,13 +100,13 @@ static void committed_bytes_never_pass_the_limit(void **state)
 
 static void room_that_is_made_is_found(void **state)
 {
-    struct world *world = make_limited(32 * MIB);
+    struct world *world = make_limited(8 * MIB);
 
     (void)state;
     for (int round = 0; round < 10; round++) {
         size_t count = fill(world);
 
-        assert_true(count > 200000);
+        assert_true(count > 8 * MIB / 2 / sizeof(struct node));
         cut(world, 100);
         world->root[0] = NULL;
     }
@@ -115,14 +115,14 @@ static void room_that_is_made_is_found(void **state)
 
 static void a_fragmented_heap_is_compacted_before_null(void **state)
 {
-    struct world *world = make_limited(32 * MIB);
+    struct world *world = make_limited(16 * MIB);
     struct node *node;
 
     (void)state;
     fill(world);
     for (node = world->root[0]; node != NULL && node->right != NULL; node = node->right)
         gc_write(world->mutator, node, &node->right, node->right->right);
-    world->root[1] = gc_alloc_array(world->mutator, &gc_type_bytes, 8 * MIB);
+    world->root[1] = gc_alloc_array(world->mutator, &gc_type_bytes, 4 * MIB);
     assert_non_null(world->root[1]);
     world_end(world);
 }
@@ -131,8 +131,8 @@ static void a_fragmented_heap_is_compacted_before_null(void **state)
  * again. */
 static void a_million_allocations_at_the_limit(void **state)
 {
-    enum { SLOTS = 20000 };
-    struct world *world = make_limited(16 * MIB);
+    enum { SLOTS = 5000 };
+    struct world *world = make_limited(4 * MIB);
     uint64_t chance = 11;
     size_t refused = 0;
 
@@ -187,7 +187,7 @@ static void the_limit_collects_even_when_disabled(void **state)
 static void a_limited_heap_works_down_to_small_limits(void **state)
 {
     (void)state;
-    for (size_t limit = 64 * MIB; limit >= 4 * MIB; limit -= limit / 8) {
+    for (size_t limit = 16 * MIB; limit >= 2 * MIB; limit -= limit / 8) {
         struct world *world = make_limited(limit);
         size_t count = fill(world);
 
@@ -346,7 +346,7 @@ static void the_callback_may_raise_the_limit(void **state)
 static void a_callback_that_cannot_help_leads_to_null(void **state)
 {
     struct callback callback = {.calls = 0};
-    struct world *world = make_with_callback(&callback, 32 * MIB);
+    struct world *world = make_with_callback(&callback, 16 * MIB);
     size_t count = fill(world);
 
     (void)state;
@@ -357,8 +357,8 @@ static void a_callback_that_cannot_help_leads_to_null(void **state)
 
 static void the_callback_is_never_nested(void **state)
 {
-    struct callback callback = {.allocates = 100000};
-    struct world *world = make_with_callback(&callback, 32 * MIB);
+    struct callback callback = {.allocates = 20};
+    struct world *world = make_with_callback(&callback, 8 * MIB);
 
     (void)state;
     fill(world);
@@ -554,7 +554,7 @@ static void old_charges_bring_full_collections(void **state)
  * told NULL, soon. */
 static void a_program_near_its_limit_fails_clearly(void **state)
 {
-    struct world *world = make_limited(64 * MIB);
+    struct world *world = make_limited(16 * MIB);
     size_t count = fill(world);
     uint64_t start = now_ns();
     uint64_t done = 0;
@@ -575,19 +575,19 @@ static void a_program_near_its_limit_fails_clearly(void **state)
 /* With half the heap free the share of time is small, and nothing fails. */
 static void a_program_with_room_never_fails(void **state)
 {
-    struct world *world = make_limited(64 * MIB);
+    struct world *world = make_limited(16 * MIB);
     size_t count = fill(world);
 
     (void)state;
     cut(world, count / 2);
-    for (size_t i = 0; i < scaled(20000000); i++)
+    for (size_t i = 0; i < scaled(5000000); i++)
         assert_non_null(gc_alloc(world->mutator, &node_type));
     world_end(world);
 }
 
 static void after_failing_a_program_that_drops_works_on(void **state)
 {
-    struct world *world = make_limited(64 * MIB);
+    struct world *world = make_limited(16 * MIB);
     size_t count = fill(world);
 
     (void)state;
@@ -595,7 +595,7 @@ static void after_failing_a_program_that_drops_works_on(void **state)
     for (int i = 0; i < 100; i++)
         (void)gc_alloc(world->mutator, &node_type);
     cut(world, count / 2);
-    for (size_t i = 0; i < scaled(10000000); i++)
+    for (size_t i = 0; i < scaled(5000000); i++)
         assert_non_null(gc_alloc(world->mutator, &node_type));
     world_end(world);
 }

@@ -759,6 +759,19 @@ static void retire_twice(void)
     gc_type_retire(doomed->mutator, type, NULL, NULL);
 }
 
+static void retire_static(void)
+{
+    make_doomed();
+    odd = node_type;
+    gc_type_retire(doomed->mutator, &odd, NULL, NULL);
+}
+
+static void only_made_types_are_retired(void **state)
+{
+    (void)state;
+    expect_abort(retire_static, "strata: gc_type_retire: this type was not made by gc_type_create");
+}
+
 static void types_are_retired_once(void **state)
 {
     (void)state;
@@ -1018,6 +1031,7 @@ int main(void)
         cmocka_unit_test(callbacks_report_as_they_declared),
         cmocka_unit_test(impossible_types_are_refused),
         cmocka_unit_test(types_are_retired_once),
+        cmocka_unit_test(only_made_types_are_retired),
         cmocka_unit_test(impossible_numbers_are_refused),
         cmocka_unit_test(options_of_wrong_size_are_refused),
         cmocka_unit_test(unknown_values_of_options_are_refused),

@@ -479,6 +479,27 @@ static void an_object_pinned_once_stays_through_gc_compact(void **state)
     world_end(world);
 }
 
+/* Regression: the pin for one collection hid the object from the pin phase, and
+ * its block, in which nothing else lived, was freed. */
+static void a_pin_once_and_an_ambiguous_root_on_one_object_keep_it(void **state)
+{
+    struct world *world = make_plain(MIB);
+    uintptr_t word = 0;
+
+    (void)state;
+    gc_root_range_add(world->heap, &word, 1, GC_AMBIGUOUS);
+    for (unsigned g = 0; g < GC_GENERATIONS; g++) {
+        struct node *node = make_node(world->mutator, g);
+
+        word = (uintptr_t)node;
+        assert_int_equal(gc_pin_once(world->mutator, node), GC_OK);
+        gc_collect(world->mutator, g, NULL);
+        assert_true(gc_is_object(world->mutator, node));
+        assert_int_equal(node->value, g);
+    }
+    world_end(world);
+}
+
 static void the_heap_goes_on_after_gc_compact(void **state)
 {
     struct world *world = make_plain(0);
@@ -631,6 +652,7 @@ int main(void)
         cmocka_unit_test(after_gc_compact_little_more_than_the_live_is_committed),
         cmocka_unit_test(gc_compact_moves_around_what_is_pinned),
         cmocka_unit_test(an_object_pinned_once_stays_through_gc_compact),
+        cmocka_unit_test(a_pin_once_and_an_ambiguous_root_on_one_object_keep_it),
         cmocka_unit_test(the_heap_goes_on_after_gc_compact),
         cmocka_unit_test(gc_compact_twice_moves_little_the_second_time),
         cmocka_unit_test(gc_trim_gives_free_memory_back_at_once),

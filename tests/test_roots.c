@@ -331,6 +331,39 @@ static void ambiguous_and_exact_root_on_one_object_pin_it(void **state)
     assert_int_equal(((struct node *)world->root[1])->value, 6);
 }
 
+/* The target cannot go up, so its old holder must stay remembered; when it can
+ * move again, the holder's field must follow. */
+static void old_holder_follows_a_young_object_that_was_pinned(void **state)
+{
+    struct world *world = *state;
+    struct node *target;
+    struct node *holder;
+    uintptr_t word;
+
+    world->root[0] = make_node(world->mutator, 1);
+    collect(world->mutator, 1);
+    collect(world->mutator, 1);
+    target = make_node(world->mutator, 2);
+    holder = world->root[0];
+    gc_write(world->mutator, holder, &holder->left, target);
+    word = (uintptr_t)target;
+    assert_int_equal(gc_root_range_add(world->heap, &word, 1, GC_AMBIGUOUS), GC_OK);
+    for (int round = 0; round < 5; round++) {
+        make_garbage(world->mutator, 100000);
+        collect(world->mutator, round == 3 ? 1 : 0);
+        holder = world->root[0];
+        assert_ptr_equal(holder->left, target);
+        assert_int_equal(target->value, 2);
+    }
+    assert_int_equal(gc_root_range_remove(world->heap, &word), GC_OK);
+    for (unsigned generation = 0; generation < GC_GENERATIONS; generation++) {
+        collect(world->mutator, generation);
+        holder = world->root[0];
+        assert_true(gc_is_object(world->mutator, holder->left));
+        assert_int_equal(holder->left->value, 2);
+    }
+}
+
 static void pinned_object_keeps_moving_ones(void **state)
 {
     struct world *world = *state;
@@ -514,6 +547,8 @@ int main(void)
         TEST(word_one_past_the_end_does_not_keep_the_next_object),
         TEST(ambiguous_words_to_nothing_do_no_harm),
         TEST(ambiguous_and_exact_root_on_one_object_pin_it),
+        TEST(old_holder_follows_a_young_object_that_was_pinned),
+        MOVING(old_holder_follows_a_young_object_that_was_pinned),
         MOVING(pinned_object_keeps_moving_ones),
         MOVING(exact_callback_keeps_what_it_reports_and_is_updated),
         TEST(callbacks_are_told_apart_by_their_data),

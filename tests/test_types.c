@@ -315,6 +315,37 @@ static void words_keep_and_pin_references_interior_and_past_the_end(void **state
     }
 }
 
+/* What the words lead to cannot move, so it may stay young for long: the old
+ * holder must stay remembered for it. */
+static void old_words_keep_what_stays_young(void **state)
+{
+    static const size_t lengths[] = {3, 100000};
+    struct world *world = *state;
+
+    for (unsigned i = 0; i < GC_COUNT(lengths); i++) {
+        uintptr_t *words = make_array(world->mutator, &gc_type_words, lengths[i]);
+        size_t last = lengths[i] - 1;
+        struct node *node;
+
+        world->root[0] = words;
+        memset(words, 0xff, 2 * sizeof *words); /* words that are no addresses */
+        collect(world->mutator, 2);
+        collect(world->mutator, 2);
+        node = make_node(world->mutator, 8);
+        gc_write_word(world->mutator, words, &words[last], (uintptr_t)node + 9);
+        for (int round = 0; round < 5; round++) {
+            make_garbage(world->mutator, 100000);
+            collect(world->mutator, round == 3 ? 1 : 0);
+            assert_true(gc_is_object(world->mutator, node));
+            assert_int_equal(node->value, 8);
+        }
+        world->root[0] = NULL;
+        collect(world->mutator, 2);
+        collect(world->mutator, 2);
+        assert_int_equal(count_objects(world->mutator, &node_type), 0);
+    }
+}
+
 /* A dead holder's words pin too (its targets may not be known dead yet), but
  * they do not keep. */
 static void dead_words_keep_nothing(void **state)
@@ -510,6 +541,29 @@ static void made_array_type_copies_element_offsets(void **state)
     collect(world->mutator, 2);
     pairs = world->root[0];
     assert_int_equal(pairs[2].kept->value, 5);
+}
+
+/* The macros fill in what the inline path needs for plain objects; a copy that
+ * asks for more must not go that way. */
+static void made_type_has_the_flags_and_alignment_it_asks_for(void **state)
+{
+    struct world *world = *state;
+    gc_type layout = GC_TYPE_STRUCT("made fixed pair", struct pair, pair_refs);
+    gc_type *type;
+    struct pair *pair;
+
+    layout.flags = GC_TYPE_PINNED;
+    layout.alignment = 64;
+    type = gc_type_create(world->mutator, &layout, NULL);
+    assert_non_null(type);
+    for (int i = 0; i < 3; i++) {
+        (void)make_node(world->mutator, 0);
+        pair = make_object(world->mutator, type);
+        world->root[0] = pair;
+        assert_int_equal((uintptr_t)pair % 64, 0);
+        collect(world->mutator, 0);
+        assert_ptr_equal(world->root[0], pair);
+    }
 }
 
 static void instance_keeps_the_class_object_and_it_may_move(void **state)
@@ -717,6 +771,7 @@ int main(void)
         TEST(trace_callback_may_ask_for_type_length_and_size),
         TEST(ambiguous_callback_pins_what_it_reports),
         TEST(words_keep_and_pin_references_interior_and_past_the_end),
+        TEST(old_words_keep_what_stays_young),
         TEST(dead_words_keep_nothing),
         MOVING(born_pinned_never_moves_and_its_references_do),
         TEST(born_pinned_dies_like_any_other),
@@ -725,6 +780,7 @@ int main(void)
         TEST(unzeroed_leaf_keeps_what_is_written),
         TEST(made_type_is_a_copy_of_its_layout),
         TEST(made_array_type_copies_element_offsets),
+        MOVING(made_type_has_the_flags_and_alignment_it_asks_for),
         MOVING(instance_keeps_the_class_object_and_it_may_move),
         TEST(young_class_of_an_old_instance_survives_young_collections),
         TEST(class_object_outlives_retirement_while_an_instance_lives),

@@ -7,6 +7,8 @@
 
 #include "os/os.h"
 
+enum { DEMAND_MARGIN = 4 }; /* a quarter more than was needed */
+
 /* Trace callbacks of objects report here while the trace runs. */
 static const struct gc_visitor trace_visitor = {gc_trace_edge, gc_trace_kept, gc_trace_ambiguous};
 
@@ -89,10 +91,10 @@ static void report(struct gc_collector *collector, const struct gc_request *requ
                         .pause_ns = gc_os_now_ns() - started};
 }
 
-/* What an earlier part did adds to this one; what survived is this one's. */
-static void add_first_part(struct gc_collector *collector)
+/* What earlier parts did adds to this one; what survived is this one's. */
+static void add_earlier_parts(struct gc_collector *collector)
 {
-    gc_report *last = &collector->last, *first = &collector->first_part;
+    gc_report *last = &collector->last, *first = &collector->earlier_parts;
 
     last->reclaimed_bytes += first->reclaimed_bytes;
     last->moved_bytes += first->moved_bytes;
@@ -131,34 +133,51 @@ static void account(struct gc_collector *collector)
 
 /* ---- What comes next ---- */
 
-static void pace(struct gc_collector *collector, unsigned generation, size_t young_before)
+static void pace(struct gc_collector *collector, unsigned generation, size_t young_before,
+                 size_t middle_before)
 {
     const struct gc_trace_counts *counts = &collector->tracer.counts;
     size_t up = counts->bytes[GC_MIDDLE] + counts->bytes[GC_YOUNG];
-    struct gc_pace_now now = {.generation = generation,
-                              .handed_bytes = collector->spaces.handed_bytes,
-                              .young_survived = up,
-                              .young_before = young_before,
-                              .live_bytes = gc_live_bytes(collector),
-                              .external_bytes = collector->external_bytes,
-                              .room_bytes = gc_blocks_room(&collector->blocks, GC_FOR_MUTATOR),
-                              .over_soft_limit =
-                                  gc_blocks_committed(&collector->blocks) > collector->soft_limit};
+    struct gc_pace_now now = {
+        .generation = generation,
+        .handed_bytes = collector->spaces.handed_bytes,
+        .young_survived = up,
+        .young_before = young_before,
+        .middle_before = middle_before,
+        .middle_survived = generation == GC_MIDDLE ? counts->bytes[GC_OLD] : 0,
+        .live_bytes = gc_live_bytes(collector),
+        .external_bytes = collector->external_bytes,
+        .room_bytes = gc_blocks_room(&collector->blocks, GC_FOR_MUTATOR),
+        .over_soft_limit = gc_blocks_committed(&collector->blocks) > collector->soft_limit};
 
     collector->stats.allocated_bytes += collector->spaces.handed_bytes;
     collector->spaces.handed_bytes = 0;
+    collector->external_since = 0;
     gc_pace_after(&collector->pace, &now);
 }
 
-/* Free memory waits a full collection or more before it is given back: a
- * program in a steady state uses it again. */
-static void decommit(struct gc_collector *collector, unsigned generation)
+/* The most that the heap held of late: what it may need again. A higher mark
+ * stands for `decommit_delay` full collections. */
+static size_t recent_demand(struct gc_collector *collector, size_t condemned)
 {
+    if (condemned >= collector->demand || ++collector->demand_age >= collector->decommit_delay) {
+        collector->demand = condemned;
+        collector->demand_age = 0;
+    }
+    return collector->demand;
+}
+
+/* After a full collection, free memory beyond what was needed of late goes
+ * back to the system. A program in a steady state keeps what it uses. */
+static void decommit(struct gc_collector *collector, unsigned generation, size_t condemned)
+{
+    size_t demand, used = collector->blocks.used_blocks << GC_BLOCK_LOG2, wanted;
+
     if (generation != GC_OLD)
         return;
-    gc_blocks_trim(&collector->blocks, collector->decommit_delay,
-                   gc_live_bytes(collector) / 4 + collector->pace.nursery);
-    gc_blocks_grow_older(&collector->blocks);
+    demand = recent_demand(collector, condemned);
+    wanted = demand + gc_max(demand / DEMAND_MARGIN, collector->pace.nursery_min);
+    gc_blocks_trim(&collector->blocks, wanted > used ? wanted - used : 0);
 }
 
 /* ---- The story ---- */
@@ -167,7 +186,7 @@ void gc_cycle_run(struct gc_collector *collector, const struct gc_request *reque
 {
     uint64_t started = gc_os_now_ns();
     struct gc_tracer *tracer = &collector->tracer;
-    size_t condemned, young;
+    size_t condemned, young, middle = collector->spaces.generations[GC_MIDDLE].bytes;
 
     collector->goes_on = request->goes_on;
     retire_runs(collector);
@@ -196,14 +215,21 @@ void gc_cycle_run(struct gc_collector *collector, const struct gc_request *reque
     gc_sweep(collector);
     gc_pin_again(collector);
 
-    pace(collector, request->generation, young);
-    decommit(collector, request->generation);
+    pace(collector, request->generation, young, middle);
+    decommit(collector, request->generation, condemned);
     report(collector, request, condemned, started);
-    add_first_part(collector);
+    add_earlier_parts(collector);
     if (request->goes_on)
-        collector->first_part = collector->last;
+        collector->earlier_parts = collector->last;
     else
         account(collector);
     reach(collector, GC_PHASE_SWEPT);
     collector->phase = GC_PHASE_IDLE;
+}
+
+void gc_cycle_finish(struct gc_collector *collector)
+{
+    collector->earlier_parts = (gc_report){0};
+    account(collector);
+    gc_end_pins_once(collector);
 }

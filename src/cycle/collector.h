@@ -49,7 +49,7 @@ struct gc_request {
     unsigned generation;
     gc_reason reason;
     bool compact; /* evacuate all of gen2 that is not dense */
-    bool goes_on; /* the next one finishes it: they are reported as one */
+    bool goes_on; /* a part of one that gc_cycle_finish ends */
 };
 
 struct gc_collector {
@@ -78,12 +78,16 @@ struct gc_collector {
     void *range; /* the heap's reservation */
     size_t range_bytes;
     uint32_t quarantine; /* stress: blocks made inaccessible, through next */
+    bool was_scarce;     /* the last condemned fewer old blocks than were worth it */
+    size_t demand;       /* bytes of objects at the start of full collections, of late */
+    uint8_t demand_age;  /* full collections that needed less */
     uint64_t collections;
 
     gc_stats stats; /* kept up; what is cheap to derive is filled in on demand */
     gc_report last;
-    gc_report first_part; /* of the one that goes on */
+    gc_report earlier_parts; /* of one that goes on */
     size_t external_bytes;
+    size_t external_since; /* charged since the last collection */
     size_t soft_limit;
 
     /* Called at each phase boundary; for checks and tests. */
@@ -92,6 +96,14 @@ struct gc_collector {
 
 /* The collection, whole. Every mutator is stopped already. */
 void gc_cycle_run(struct gc_collector *collector, const struct gc_request *request);
+
+/* Ends a collection whose parts all said that it goes on. */
+void gc_cycle_finish(struct gc_collector *collector);
+
+static inline size_t gc_middle_bytes(const struct gc_collector *collector)
+{
+    return collector->spaces.generations[GC_MIDDLE].bytes;
+}
 
 /* Bytes of gen1 and gen2 and outside, for pacing. */
 size_t gc_held_bytes(const struct gc_collector *collector);

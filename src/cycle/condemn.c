@@ -35,6 +35,7 @@ static void prepare_block(struct gc_tables *tables, uint32_t block)
     memset(gc_block_lines(tables, block), 0, GC_BLOCK_LINES);
     info->next_hole = GC_NO_BLOCK;
     info->pins = 0;
+    tables->live[block] = 0;
     info->flags &= (uint8_t) ~(GC_BLOCK_HAS_PINS | GC_BLOCK_ALL_REMEMBERED | GC_BLOCK_OVERFLOWED);
 }
 
@@ -54,28 +55,40 @@ static unsigned least_free_lines(const struct gc_collector *collector,
     return SPARSE_LINES;
 }
 
-/* ... and how many it must have, given the room for copies; more than a block
- * has if there is none. */
-static unsigned sparse_from(const struct gc_collector *collector, const struct gc_request *request)
+/* Lines that the block's objects would leave free if they stood together. */
+static unsigned spare_lines(const struct gc_tables *tables, uint32_t block)
+{
+    return (unsigned)(GC_BLOCK_GRANULES - tables->live[block]) / (GC_LINE_BYTES / GC_GRANULE_BYTES);
+}
+
+/* How much may be copied: the room there is, so that copying never fails half
+ * way, and what was promised of it. */
+struct budget {
+    size_t room;
+    size_t old_room; /* for blocks that are just not sparse enough */
+    unsigned sparse; /* spare lines from which old blocks are evacuated */
+    unsigned least;  /* ... from which it would be worth it */
+};
+
+/* The sparsest old blocks first, as many as there is room to copy. */
+static void choose_sparse(struct gc_collector *collector, const struct gc_request *request,
+                          struct budget *budget)
 {
     const struct gc_tables *tables = &collector->tables;
-    size_t blocks[GC_BLOCK_LINES + 1] = {0}, needed = 0;
-    size_t room = gc_blocks_room(&collector->blocks, GC_FOR_COLLECTOR);
-    unsigned least = least_free_lines(collector, request), from = GC_BLOCK_LINES + 1;
+    size_t bytes[GC_BLOCK_LINES + 1] = {0}, room = budget->room;
     uint32_t block = collector->spaces.generations[GC_OLD].small;
 
     if (!request->compact && !(collector->stress & GC_STRESS_EVACUATE_ALL))
         room /= 2; /* the young come first */
     for (; block != GC_NO_BLOCK; block = tables->blocks[block].next)
         if (tables->blocks[block].kind == GC_BLOCK_SMALL)
-            blocks[tables->blocks[block].free_lines]++;
-    while (from > least) {
-        needed += blocks[from - 1] * (GC_BLOCK_LINES - (from - 1)) * GC_LINE_BYTES;
-        if (needed > room)
-            break;
-        from--;
-    }
-    return from;
+            bytes[spare_lines(tables, block)] += (size_t)tables->live[block] * GC_GRANULE_BYTES;
+    budget->least = least_free_lines(collector, request);
+    while (budget->sparse > budget->least && bytes[budget->sparse - 1] <= room)
+        room -= bytes[--budget->sparse];
+    collector->was_scarce = budget->sparse > budget->least;
+    budget->old_room =
+        room > GC_BLOCK_BYTES ? room - GC_BLOCK_BYTES : 0; /* a last one is half full */
 }
 
 static bool is_expected_dense(const struct gc_collector *collector, unsigned generation)
@@ -84,7 +97,7 @@ static bool is_expected_dense(const struct gc_collector *collector, unsigned gen
         return false;
     if (collector->stress & GC_STRESS_IN_PLACE)
         return true;
-    return generation == GC_YOUNG && collector->pace.young_survival_percent >= DENSE_PERCENT;
+    return generation < GC_OLD && collector->pace.survival_percent[generation] >= DENSE_PERCENT;
 }
 
 static uint8_t state_for_pinning(const struct gc_block *info)
@@ -104,8 +117,34 @@ static unsigned age_after(const struct gc_request *request, unsigned generation)
     return generation + 1;
 }
 
+static bool shall_evacuate_old(const struct gc_tables *tables, uint32_t block,
+                               struct budget *budget)
+{
+    size_t bytes = (size_t)tables->live[block] * GC_GRANULE_BYTES;
+    unsigned spare = spare_lines(tables, block);
+
+    if (spare >= budget->sparse)
+        return true;
+    if (spare < budget->least || spare + 1 < budget->sparse || bytes > budget->old_room)
+        return false;
+    budget->old_room -= bytes;
+    return true;
+}
+
+/* A young block counts whole. */
+static bool shall_evacuate(const struct gc_tables *tables, uint32_t block, unsigned generation,
+                           struct budget *budget)
+{
+    if (generation == GC_OLD)
+        return shall_evacuate_old(tables, block, budget);
+    if (budget->room < GC_BLOCK_BYTES)
+        return false;
+    budget->room -= GC_BLOCK_BYTES;
+    return true;
+}
+
 static void condemn_small(struct gc_collector *collector, const struct gc_request *request,
-                          unsigned generation, unsigned sparse)
+                          unsigned generation, struct budget *budget)
 {
     struct gc_tables *tables = &collector->tables;
     unsigned age = age_after(request, generation);
@@ -114,13 +153,13 @@ static void condemn_small(struct gc_collector *collector, const struct gc_reques
 
     for (; block != GC_NO_BLOCK; block = tables->blocks[block].next) {
         struct gc_block *info = &tables->blocks[block];
-        bool stays = generation == GC_OLD ? info->free_lines < sparse : dense;
+        bool moves = !dense && shall_evacuate(tables, block, generation, budget);
 
         prepare_block(tables, block);
         if (info->kind != GC_BLOCK_SMALL)
             tables->state[block] = state_for_pinning(info);
         else
-            tables->state[block] = gc_state(age, stays ? GC_IN_PLACE : GC_EVACUATE);
+            tables->state[block] = gc_state(age, moves ? GC_EVACUATE : GC_IN_PLACE);
     }
 }
 
@@ -139,17 +178,19 @@ static void condemn_large(struct gc_collector *collector, const struct gc_reques
 
 void gc_condemn(struct gc_collector *collector, const struct gc_request *request)
 {
-    unsigned sparse = GC_BLOCK_LINES + 1;
+    struct budget budget = {.room = gc_blocks_room(&collector->blocks, GC_FOR_COLLECTOR),
+                            .sparse = GC_BLOCK_LINES + 1,
+                            .least = GC_BLOCK_LINES + 1};
 
     for (int kind = 0; kind <= GC_BLOCK_AMBIGUOUS; kind++)
         collector->spaces.young_holes[kind] = GC_NO_BLOCK;
     if (request->generation == GC_OLD) {
         collector->spaces.old_holes = GC_NO_BLOCK;
         if (!(collector->stress & GC_STRESS_IN_PLACE))
-            sparse = sparse_from(collector, request);
+            choose_sparse(collector, request, &budget);
     }
     for (unsigned generation = 0; generation <= request->generation; generation++) {
-        condemn_small(collector, request, generation, sparse);
+        condemn_small(collector, request, generation, &budget);
         condemn_large(collector, request, generation);
     }
 }

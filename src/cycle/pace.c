@@ -9,11 +9,13 @@
 #include "cycle/pace.h"
 
 enum {
-    GROW_PERCENT = 15,     /* survival above which the nursery doubles */
-    SHRINK_PERCENT = 3,    /* ... and below which it halves */
-    LIVE_SHARE = 2,        /* most of the nursery: live bytes over this */
-    ROOM_SHARE = 3,        /* ... and of the room left under the limit */
-    SLACK_BYTES = 4 << 20, /* growth that is always allowed */
+    GROW_PERCENT = 15,         /* survival above which the nursery doubles */
+    SHRINK_PERCENT = 3,        /* ... and below which it halves */
+    MIDDLE_SHARE = 8,          /* gen1 is collected when it holds live bytes over this */
+    LIVE_SHARE = 4,            /* most of the nursery: live bytes over this */
+    ROOM_SHARE = 3,            /* ... and of the room left under the limit */
+    SLACK_BYTES = 4 << 20,     /* growth that is always allowed */
+    LEAST_EXTERNAL = 64 << 20, /* bytes charged that call for a collection, at least */
     SOFT_GROWTH_PERCENT = 15
 };
 
@@ -73,6 +75,18 @@ static unsigned percent_in(size_t part, size_t whole)
     return whole < 100 ? 0 : (unsigned)(part / (whole / 100));
 }
 
+/* A small sample foretells nothing. */
+static void note_survival(struct gc_pace *pace, const struct gc_pace_now *now)
+{
+    size_t least = pace->nursery / 2;
+
+    pace->survival_percent[GC_YOUNG] =
+        now->young_before < least ? 0 : percent_in(now->young_survived, now->young_before);
+    if (now->generation >= GC_MIDDLE)
+        pace->survival_percent[GC_MIDDLE] =
+            now->middle_before < least ? 0 : percent_in(now->middle_survived, now->middle_before);
+}
+
 void gc_pace_after(struct gc_pace *pace, const struct gc_pace_now *now)
 {
     size_t held = saturating_add(now->live_bytes, now->external_bytes);
@@ -90,10 +104,7 @@ void gc_pace_after(struct gc_pace *pace, const struct gc_pace_now *now)
     pace->trigger = saturating_add(pace->live_full, percent_of(pace->live_full, growth));
     if (pace->trigger - pace->live_full < SLACK_BYTES && !now->over_soft_limit)
         pace->trigger = saturating_add(pace->live_full, SLACK_BYTES);
-    /* A small sample foretells nothing. */
-    pace->young_survival_percent = now->young_before < pace->nursery / 2
-                                       ? 0
-                                       : percent_in(now->young_survived, now->young_before);
+    note_survival(pace, now);
     if (pace->nursery_fixed != 0)
         pace->nursery = pace->nursery_fixed;
     else if (pace->full_only)
@@ -104,19 +115,35 @@ void gc_pace_after(struct gc_pace *pace, const struct gc_pace_now *now)
         pace->nursery = fit_room(pace->nursery, now->room_bytes);
 }
 
-unsigned gc_pace_choose(const struct gc_pace *pace, size_t held_bytes, gc_reason *reason)
+bool gc_pace_external_due(const struct gc_pace *pace, size_t charged)
+{
+    size_t share = pace->live_full / 4;
+
+    return charged >= (share > LEAST_EXTERNAL ? share : LEAST_EXTERNAL);
+}
+
+/* gen1 is as large as is worth waiting for. */
+static bool is_middle_full(const struct gc_pace *pace, size_t middle_bytes)
+{
+    size_t share = pace->live_full / MIDDLE_SHARE;
+
+    return middle_bytes > (share > 2 * pace->nursery_min ? share : 2 * pace->nursery_min);
+}
+
+unsigned gc_pace_choose(const struct gc_pace *pace, size_t middle_bytes, size_t held_bytes,
+                        gc_reason *reason)
 {
     if (pace->full_only) {
         *reason = GC_REASON_GROWTH;
         return GC_OLD;
     }
-    if (pace->count1 < pace->threshold1) {
-        *reason = GC_REASON_NURSERY;
-        return GC_YOUNG;
-    }
     if (pace->count2 >= pace->threshold2 && held_bytes > pace->trigger) {
         *reason = GC_REASON_GROWTH;
         return GC_OLD;
+    }
+    if (pace->count1 < pace->threshold1 && !is_middle_full(pace, middle_bytes)) {
+        *reason = GC_REASON_NURSERY;
+        return GC_YOUNG;
     }
     *reason = GC_REASON_COUNT;
     return GC_MIDDLE;

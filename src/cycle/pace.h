@@ -19,12 +19,12 @@ struct gc_pace {
     bool full_only; /* no barriers: every collection is full */
 
     /* State. */
-    size_t nursery;                  /* bytes handed out before the next collection */
-    uint32_t count1;                 /* gen0 collections since one of gen1 or gen2 */
-    uint32_t count2;                 /* gen1 collections since one of gen2 */
-    size_t live_full;                /* bytes, outside ones included, that the last full one left */
-    size_t trigger;                  /* ... at which the next full one comes */
-    unsigned young_survival_percent; /* of the last collections */
+    size_t nursery;               /* bytes handed out before the next collection */
+    uint32_t count1;              /* gen0 collections since one of gen1 or gen2 */
+    uint32_t count2;              /* gen1 collections since one of gen2 */
+    size_t live_full;             /* bytes, outside ones included, that the last full one left */
+    size_t trigger;               /* ... at which the next full one comes */
+    unsigned survival_percent[2]; /* of gen0 and gen1, at their last collection */
 };
 
 /* What the heap holds when a collection is over. */
@@ -33,7 +33,9 @@ struct gc_pace_now {
     size_t handed_bytes;   /* to mutators before it */
     size_t young_before;   /* gen0's bytes before it */
     size_t young_survived; /* ... and after, wherever they are */
-    size_t live_bytes;     /* in all generations */
+    size_t middle_before;  /* the same of gen1, if it was collected */
+    size_t middle_survived;
+    size_t live_bytes; /* in all generations */
     size_t external_bytes;
     size_t room_bytes; /* that mutators can still take */
     bool over_soft_limit;
@@ -44,8 +46,12 @@ void gc_pace_start(struct gc_pace *pace);
 /* Sets the next thresholds. */
 void gc_pace_after(struct gc_pace *pace, const struct gc_pace_now *now);
 
-/* Which generation the next collection takes, and why. `held_bytes` is what
- * gen1 and gen2 hold now, outside bytes included. */
-unsigned gc_pace_choose(const struct gc_pace *pace, size_t held_bytes, gc_reason *reason);
+/* Whether so many bytes charged since the last collection call for one. */
+bool gc_pace_external_due(const struct gc_pace *pace, size_t charged);
+
+/* Which generation the next collection takes, and why. `middle_bytes` is what
+ * gen1 holds now, `held_bytes` what gen1 and gen2 do, outside bytes included. */
+unsigned gc_pace_choose(const struct gc_pace *pace, size_t middle_bytes, size_t held_bytes,
+                        gc_reason *reason);
 
 #endif

@@ -20,7 +20,10 @@ void gc_trace_roots(struct gc_collector *collector);
 /* What is kept outside of objects follows them, or goes with them. */
 void gc_settle(struct gc_collector *collector);
 
-/* After the sweep: pins for one collection, when a further part follows. */
+/* Pins for one collection end with it. */
+void gc_end_pins_once(struct gc_collector *collector);
+
+/* After the sweep: they are set again when a further part follows. */
 void gc_pin_again(struct gc_collector *collector);
 
 /* Frees what was not reached; relabels what was. */

@@ -27,16 +27,30 @@ static void drop_charge(void *record, void *data)
 }
 
 /* A pinned object has not moved; if it is dead its memory is still as it was. */
-static void end_pins_once(struct gc_collector *collector)
+static void end_pin(struct gc_set *set, struct gc_key *key)
+{
+    *gc_state_byte(key->first) &= (uint8_t)~GC_STATE_PINNED_ONCE;
+    gc_set_remove(set, key);
+}
+
+void gc_end_pins_once(struct gc_collector *collector)
+{
+    struct gc_set *set = &collector->pinned_once;
+
+    while (set->count > 0)
+        end_pin(set, gc_set_at(set, set->count - 1));
+}
+
+/* Where a part follows, pins of the living are kept for it. */
+static void settle_pins_once(struct gc_collector *collector)
 {
     struct gc_set *set = &collector->pinned_once;
 
     for (size_t i = set->count; i-- > 0;) {
         struct gc_key *key = gc_set_at(set, i);
 
-        *gc_state_byte(key->first) &= (uint8_t)~GC_STATE_PINNED_ONCE;
         if (!collector->goes_on || gc_trace_survivor(&collector->tracer, key->first) == 0)
-            gc_set_remove(set, key);
+            end_pin(set, key);
     }
 }
 
@@ -58,6 +72,6 @@ void gc_settle(struct gc_collector *collector)
 
     gc_attachments_settle(&collector->pins, &collector->tables, oldest, &pins);
     gc_attachments_settle(&collector->charges, &collector->tables, oldest, &charges);
-    end_pins_once(collector);
+    settle_pins_once(collector);
     gc_types_settle(&collector->types, &collector->tracer);
 }

@@ -158,10 +158,41 @@ static bool ask_embedder(const struct request *request)
     if (heap->options.limit_callback == NULL || heap->in_limit_callback)
         return false;
     heap->in_limit_callback = true;
+    heap->callback_collected = false;
     again =
         heap->options.limit_callback(request->mutator, request->bytes, heap->options.limit_data);
     heap->in_limit_callback = false;
     return again;
+}
+
+/* A full collection, then a compacting one, then what the embedder can do. */
+static uintptr_t take_after_full(const struct request *request)
+{
+    gc_heap *heap = request->heap;
+    uintptr_t start;
+
+    collect_at_limit(heap, GC_OLD, false);
+    start = take(request);
+    if (start == 0) {
+        collect_at_limit(heap, GC_OLD, true);
+        start = take(request);
+    }
+    if (start == 0 && ask_embedder(request)) {
+        collect_at_limit(heap, GC_OLD, true);
+        start = take(request);
+    }
+    return start;
+}
+
+/* Within the callback one full collection is tried, not one an allocation. */
+static bool may_try_full(gc_heap *heap)
+{
+    if (!heap->in_limit_callback)
+        return !is_crawling(heap);
+    if (heap->callback_collected)
+        return false;
+    heap->callback_collected = true;
+    return true;
 }
 
 /* From the cheapest that may help to the last. */
@@ -177,22 +208,10 @@ static uintptr_t take_after_collecting(const struct request *request)
         collect_at_limit(heap, GC_YOUNG, false);
         start = take(request);
     }
-    if (start == 0 && is_crawling(heap)) {
-        end_limit_run(heap);
-        return 0;
-    }
-    if (start == 0) {
-        collect_at_limit(heap, GC_OLD, false);
-        start = take(request);
-    }
-    if (start == 0) {
-        collect_at_limit(heap, GC_OLD, true);
-        start = take(request);
-    }
-    if (start == 0 && ask_embedder(request)) {
-        collect_at_limit(heap, GC_OLD, true);
-        start = take(request);
-    }
+    if (start == 0 && may_try_full(heap))
+        start = take_after_full(request);
+    if (start == 0)
+        end_limit_run(heap); /* what is dropped now shall count at once */
     return start;
 }
 
@@ -208,12 +227,28 @@ static bool is_due(const gc_heap *heap)
 static void collect_as_due(gc_heap *heap, gc_reason stress)
 {
     gc_reason reason;
-    unsigned generation =
-        gc_pace_choose(&heap->collector.pace, gc_held_bytes(&heap->collector), &reason);
+    unsigned generation = gc_pace_choose(&heap->collector.pace, gc_middle_bytes(&heap->collector),
+                                         gc_held_bytes(&heap->collector), &reason);
 
     if (heap->collector.stress & GC_STRESS_FULL)
         generation = GC_OLD;
     gc_heap_collect(heap, generation, stress != GC_REASON_NONE ? stress : reason);
+}
+
+/* What a mutator was made to watch for: stress, and charges that grew. */
+static void collect_if_asked(gc_mutator *mutator)
+{
+    gc_heap *heap = mutator->heap;
+    bool stress = (heap->collector.stress & GC_STRESS_COLLECT) != 0;
+
+    if (heap->disabled != 0)
+        return;
+    if (gc_pace_external_due(&heap->collector.pace, heap->collector.external_since)) {
+        collect_as_due(heap, GC_REASON_EXTERNAL);
+        gc_mutator_watch(mutator, stress);
+    } else if (stress) {
+        collect_as_due(heap, GC_REASON_STRESS);
+    }
 }
 
 static void *finish(const struct request *request, uintptr_t start)
@@ -256,8 +291,8 @@ void *gc_alloc_slow(gc_mutator *mutator, const gc_type *type, size_t length)
     heap = request.heap = mutator->heap;
     if (!measure(&request))
         return NULL;
-    if ((heap->collector.stress & GC_STRESS_COLLECT) && heap->disabled == 0)
-        collect_as_due(heap, GC_REASON_STRESS);
+    if (mutator->watching)
+        collect_if_asked(mutator);
     if (!is_large(&request) && block_kind(type) == GC_BLOCK_SMALL)
         start = take_from_run(&request);
     if (start == 0) {
@@ -273,6 +308,6 @@ void *gc_alloc_slow(gc_mutator *mutator, const gc_type *type, size_t length)
 void gc_safepoint_slow(gc_mutator *mutator)
 {
     gc_check_mutator(mutator, "gc_safepoint");
-    if ((mutator->heap->collector.stress & GC_STRESS_COLLECT) && mutator->heap->disabled == 0)
-        collect_as_due(mutator->heap, GC_REASON_STRESS);
+    if (mutator->watching)
+        collect_if_asked(mutator);
 }

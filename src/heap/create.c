@@ -11,7 +11,10 @@
 enum {
     RANGE_PER_LIMIT = 2,       /* addresses for holes between large objects */
     RESERVE_SHARE = 32,        /* of the limit, for the collector alone */
-    STACK_WORDS = 32 << 10,    /* of the mark stack, committed at first */
+    STACK_SHARE = 128,         /* of the limit: the mark stack, at most */
+    LANE_SHARE = 512,          /* ... and each lane of the remembered sets */
+    LEAST_LANE = 1 << 10,      /* words */
+    FIRST_STACK = 32 << 10,    /* words of the mark stack committed at first, at most */
     HUGE_FROM_BYTES = 32 << 20 /* heaps this large ask for huge pages */
 };
 
@@ -37,16 +40,28 @@ static bool reserve_range(struct gc_collector *collector, size_t limit)
     return false;
 }
 
+/* What all lanes have committed, or may: neither passes the reserve. */
+static size_t lane_words(const struct gc_collector *collector, bool at_most)
+{
+    const struct gc_remembered *remembered = &collector->remembered;
+    const struct gc_lane *lanes[] = {&collector->tracer.stack, &remembered->log,
+                                     &remembered->log_before, &remembered->old,
+                                     &remembered->old_before};
+    size_t words = 0;
+
+    for (size_t i = 0; i < sizeof lanes / sizeof lanes[0]; i++)
+        words += at_most ? lanes[i]->capacity : lanes[i]->committed;
+    return words;
+}
+
 void gc_heap_count_overhead(gc_heap *heap)
 {
     struct gc_collector *collector = &heap->collector;
-    const struct gc_remembered *remembered = &collector->remembered;
-    size_t words = collector->tracer.stack.committed + remembered->log.committed +
-                   remembered->log_before.committed + remembered->old.committed +
-                   remembered->old_before.committed;
+    size_t lanes = lane_words(collector, false) * sizeof(uintptr_t);
 
+    collector->blocks.lane_room_bytes = lane_words(collector, true) * sizeof(uintptr_t) - lanes;
     collector->blocks.overhead_bytes =
-        words * sizeof(uintptr_t) + sizeof *heap + gc_roots_bytes(&collector->roots) +
+        lanes + sizeof *heap + gc_roots_bytes(&collector->roots) +
         gc_attachments_bytes(&collector->pins) + gc_attachments_bytes(&collector->charges) +
         collector->handles.page_count * sizeof(struct gc_handle_page) +
         collector->blocks.chunk_count * sizeof(struct gc_chunk);
@@ -80,7 +95,12 @@ static void set_pace(gc_heap *heap)
 static bool create_parts(gc_heap *heap, const struct gc_settings *settings)
 {
     struct gc_collector *collector = &heap->collector;
-    size_t words = settings->stress & GC_STRESS_TINY_STACK ? 1 : STACK_WORDS;
+    size_t limit_words = settings->options.hard_limit / sizeof(uintptr_t);
+    size_t stack = gc_max(limit_words / STACK_SHARE, LEAST_LANE);
+    size_t lane = gc_max(limit_words / LANE_SHARE, LEAST_LANE);
+
+    if (settings->stress & GC_STRESS_TINY_STACK)
+        stack = 1;
 
     collector->quarantine = GC_NO_BLOCK;
     gc_roots_create(&collector->roots);
@@ -93,8 +113,9 @@ static bool create_parts(gc_heap *heap, const struct gc_settings *settings)
         !gc_blocks_create(&collector->blocks, &collector->tables))
         return false;
     gc_spaces_create(&collector->spaces, &collector->tables, &collector->blocks);
-    return gc_remembered_create(&collector->remembered, &collector->tables) &&
-           gc_tracer_create(&collector->tracer, &collector->spaces, &collector->remembered, words);
+    return gc_remembered_create(&collector->remembered, &collector->tables, lane) &&
+           gc_tracer_create(&collector->tracer, &collector->spaces, &collector->remembered, stack,
+                            gc_min(stack, FIRST_STACK));
 }
 
 static void destroy_parts(gc_heap *heap)
@@ -125,8 +146,6 @@ static void configure(gc_heap *heap, const struct gc_settings *settings)
     collector->decommit_delay = (uint8_t)heap->options.decommit_delay;
     collector->prefetch_bytes = 2 * gc_os_cache_bytes();
     collector->tracer.tags = heap->options.reference_tags;
-    if (settings->stress & GC_STRESS_TINY_STACK)
-        collector->tracer.stack.capacity = collector->tracer.stack.committed;
     if (heap->options.check == GC_CHECK_DEEP)
         collector->on_phase = gc_inspection.on_phase;
     set_limits(heap);

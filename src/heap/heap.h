@@ -15,6 +15,7 @@ struct gc_heap {
     void *data;
     unsigned disabled; /* gc_disable calls not undone */
     bool in_limit_callback;
+    bool callback_collected; /* ... and a full collection was tried in it */
     /* Share of time near the limit. */
     uint64_t limit_started_ns; /* when the present run of limit collections began; 0 if none */
     uint64_t limit_collecting_ns;
@@ -38,6 +39,9 @@ void gc_heap_collect(gc_heap *heap, unsigned generation, gc_reason reason);
 
 /* Runs a full collection, then one that moves all together. */
 void gc_heap_compact(gc_heap *heap, gc_reason reason);
+
+/* Bytes handed out to mutators and since used: not what their runs still hold. */
+size_t gc_heap_young_bytes(const gc_heap *heap);
 
 /* Bytes that the heap holds besides blocks and their tables. */
 void gc_heap_count_overhead(gc_heap *heap);

@@ -232,9 +232,9 @@ static void complete_numbers(gc_options *options)
     if (options->threshold1 == 0)
         options->threshold1 = 4;
     if (options->threshold2 == 0)
-        options->threshold2 = 4;
+        options->threshold2 = 2;
     if (options->growth_percent == 0)
-        options->growth_percent = 75;
+        options->growth_percent = 50;
     if (options->gc_share_percent == 0)
         options->gc_share_percent = 90;
     if (options->decommit_delay == 0)

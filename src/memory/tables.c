@@ -15,10 +15,12 @@ static const struct table_part parts[] = {
     {offsetof(struct gc_tables, marks), GC_BLOCK_WORDS * sizeof(uint64_t)},
     {offsetof(struct gc_tables, lines), GC_BLOCK_LINES},
     {offsetof(struct gc_tables, blocks), sizeof(struct gc_block)},
+    /* Looked up for any address in the range, hence committed whole: */
     {offsetof(struct gc_tables, state), sizeof(uint8_t)},
+    {offsetof(struct gc_tables, live), sizeof(uint16_t)},
 };
 
-enum { PARTS = sizeof parts / sizeof parts[0] };
+enum { PARTS = sizeof parts / sizeof parts[0], CHUNK_PARTS = PARTS - 2 };
 
 size_t gc_tables_bytes_per_block(void)
 {
@@ -65,10 +67,13 @@ bool gc_tables_create(struct gc_tables *tables, uintptr_t base, size_t bytes)
         gc_store_word((char *)tables + parts[i].offset, next);
         next += gc_round_up(parts[i].per_block * blocks, GC_CHUNK_BYTES);
     }
-    /* The trace looks up the state of any address in the range. */
-    if (!gc_os.commit(tables->state, gc_round_up(blocks, gc_os_page_bytes()))) {
-        gc_tables_destroy(tables);
-        return false;
+    for (int i = CHUNK_PARTS; i < PARTS; i++) {
+        size_t part_bytes = gc_round_up(parts[i].per_block * blocks, gc_os_page_bytes());
+
+        if (!gc_os.commit((void *)part_address(tables, i), part_bytes)) {
+            gc_tables_destroy(tables);
+            return false;
+        }
     }
     return true;
 }
@@ -82,7 +87,7 @@ void gc_tables_destroy(struct gc_tables *tables)
 
 bool gc_tables_commit(struct gc_tables *tables, size_t chunk)
 {
-    for (int i = 0; i < PARTS - 1; i++) {
+    for (int i = 0; i < CHUNK_PARTS; i++) {
         uintptr_t from, to;
 
         part_pages(tables, i, chunk, &from, &to);

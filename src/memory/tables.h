@@ -47,7 +47,7 @@ struct gc_block {
     uint32_t count;      /* large, first block: how many */
     uint32_t untouched;  /* large, first block: bytes of the last that are not counted */
     uint32_t fresh_end;  /* bytes from the block's start; see T4 */
-    uint16_t free_lines; /* at the last sweep, or when a copy run left it */
+    uint16_t free_lines; /* at the last sweep; 0 once its holes are being filled */
     uint16_t pins;       /* objects pinned by this collection's ambiguous words */
     uint8_t generation;
     uint8_t kind;
@@ -60,6 +60,7 @@ struct gc_tables {
     size_t bytes;   /* of the range; whole chunks */
     size_t block_count;
     uint8_t *state; /* by block: gc_state(age, action), or 0 */
+    uint16_t *live; /* by block: granules of live objects, as the last trace or copy found */
     struct gc_block *blocks;
     uint64_t *starts; /* by granule: a header is here */
     uint64_t *marks;  /* by granule: that object was reached */

@@ -32,9 +32,14 @@ size_t gc_blocks_committed(const struct gc_blocks *blocks)
     return blocks->touched_bytes + table_bytes(blocks) + blocks->overhead_bytes;
 }
 
+/* A collection must leave room for its own metadata to grow; mutators must
+ * leave room for a collection. */
 static size_t limit_for(const struct gc_blocks *blocks, enum gc_taker taker)
 {
-    return blocks->limit_bytes - (taker == GC_FOR_MUTATOR ? blocks->reserve_bytes : 0);
+    size_t kept = taker == GC_FOR_MUTATOR ? gc_max(blocks->reserve_bytes, blocks->lane_room_bytes)
+                                          : blocks->lane_room_bytes;
+
+    return blocks->limit_bytes > kept ? blocks->limit_bytes - kept : 0;
 }
 
 size_t gc_blocks_room(const struct gc_blocks *blocks, enum gc_taker taker)
@@ -135,32 +140,26 @@ static size_t trim_chunk(struct gc_blocks *blocks, size_t index)
     return given;
 }
 
-static bool is_trimmable(const struct gc_chunk *chunk, unsigned age)
-{
-    return (chunk->free & chunk->touched) != 0 && chunk->age >= age;
-}
-
-size_t gc_blocks_trim(struct gc_blocks *blocks, unsigned age, size_t keep)
+static size_t trim_chunks(struct gc_blocks *blocks, size_t keep, bool whole)
 {
     size_t given = 0;
 
-    for (size_t i = blocks->chunks_high; i-- > 0;)
-        if (is_trimmable(&blocks->chunks[i], age) && is_wholly_free(&blocks->chunks[i]))
-            given += trim_chunk(blocks, i);
     for (size_t i = blocks->chunks_high; i-- > 0;) {
+        const struct gc_chunk *chunk = &blocks->chunks[i];
+
         if (blocks->free_touched << GC_BLOCK_LOG2 <= keep)
             break;
-        if (is_trimmable(&blocks->chunks[i], age))
+        if ((chunk->free & chunk->touched) != 0 && (!whole || is_wholly_free(chunk)))
             given += trim_chunk(blocks, i);
     }
     return given;
 }
 
-void gc_blocks_grow_older(struct gc_blocks *blocks)
+size_t gc_blocks_trim(struct gc_blocks *blocks, size_t keep)
 {
-    for (size_t i = 0; i < blocks->chunks_high; i++)
-        if (blocks->chunks[i].age < UINT8_MAX)
-            blocks->chunks[i].age++;
+    size_t given = trim_chunks(blocks, keep, true);
+
+    return given + trim_chunks(blocks, keep, false);
 }
 
 /* Makes `bytes` of new memory fit under the limit, giving back free memory
@@ -181,6 +180,11 @@ static bool make_room(struct gc_blocks *blocks, size_t bytes, enum gc_taker take
     return false;
 }
 
+void gc_blocks_fit(struct gc_blocks *blocks)
+{
+    make_room(blocks, 0, GC_FOR_COLLECTOR);
+}
+
 /* ---- Taking ---- */
 
 /* Marks `count` blocks from `first` taken, of the last only `tail` bytes.
@@ -194,7 +198,6 @@ static size_t note_taken(struct gc_blocks *blocks, size_t index, unsigned first,
 
     chunk->free &= ~run;
     chunk->touched |= run;
-    chunk->age = 0;
     blocks->used_blocks += count;
     blocks->free_touched -= count - fresh_count;
     blocks->touched_bytes += (size_t)fresh_count << GC_BLOCK_LOG2;
@@ -376,7 +379,6 @@ static void give_within_chunk(struct gc_blocks *blocks, size_t index, unsigned f
     struct gc_chunk *chunk = &blocks->chunks[index];
 
     chunk->free |= gc_bit_run(first, count);
-    chunk->age = 0;
     if (chunk->use == GC_CHUNK_SMALL)
         blocks->small_hint = gc_min(blocks->small_hint, index);
     else
@@ -403,4 +405,5 @@ void gc_block_give(struct gc_blocks *blocks, uint32_t block, uint32_t count)
         next += here;
         left -= here;
     }
+    gc_blocks_fit(blocks);
 }

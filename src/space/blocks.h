@@ -23,7 +23,6 @@ struct gc_chunk {
     uint8_t use;
     uint8_t committed; /* accessible, its tables too */
     uint8_t huge;      /* asked for huge pages */
-    uint8_t age;       /* full collections since a block was taken or given */
 };
 
 /* Who asks: the collector may use the reserve, mutators may not. */
@@ -42,6 +41,7 @@ struct gc_blocks {
     size_t limit_bytes;     /* most touched_bytes, for the collector */
     size_t reserve_bytes;   /* of these, not for mutators */
     size_t overhead_bytes;  /* metadata elsewhere, counted in the limit */
+    size_t lane_room_bytes; /* that metadata may grow by during a collection */
     size_t huge_from_bytes; /* heaps at least this large ask for huge pages */
 };
 
@@ -60,13 +60,12 @@ uint32_t gc_block_take_run(struct gc_blocks *blocks, size_t bytes, bool zeroed,
 /* Gives `count` blocks back; clears their tables. */
 void gc_block_give(struct gc_blocks *blocks, uint32_t block, uint32_t count);
 
-/* Gives to the system the memory of free blocks in chunks that were not used
- * for `age` collections: of whole chunks first, and of others while free blocks
- * hold more than `keep` bytes. Returns how many bytes. */
-size_t gc_blocks_trim(struct gc_blocks *blocks, unsigned age, size_t keep);
+/* Gives to the system the memory of free blocks, while they hold more than
+ * `keep` bytes: of whole chunks first. Returns how many bytes. */
+size_t gc_blocks_trim(struct gc_blocks *blocks, size_t keep);
 
-/* Adds a collection to the age of every chunk. */
-void gc_blocks_grow_older(struct gc_blocks *blocks);
+/* Gives free memory back if more is held than the limit allows. */
+void gc_blocks_fit(struct gc_blocks *blocks);
 
 /* Bytes of the system that blocks and their tables hold. */
 size_t gc_blocks_committed(const struct gc_blocks *blocks);

@@ -164,9 +164,10 @@ void gc_copy_run_sync(struct gc_spaces *spaces, struct gc_run *run)
         struct gc_block *info = &spaces->tables->blocks[run->block];
 
         info->fresh_end = (uint32_t)(run->bump - gc_block_start(spaces->tables, run->block));
-        info->free_lines = (uint16_t)((GC_BLOCK_BYTES - info->fresh_end) >> GC_LINE_LOG2);
+        spaces->tables->live[run->block] = (uint16_t)(info->fresh_end >> GC_GRANULE_LOG2);
     } else {
         gc_run_record(spaces->tables, run->from, run->bump, true);
+        spaces->tables->live[run->block] += (uint16_t)((run->bump - run->from) >> GC_GRANULE_LOG2);
         run->from = run->bump;
     }
 }

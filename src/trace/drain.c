@@ -84,7 +84,7 @@ GC_ALWAYS_INLINE void scan_on(struct gc_tracer *tracer, uintptr_t object, size_t
     tracer->youngest = GC_GENERATIONS;
     scan_piece(tracer, object, gc_header_type(*gc_header(object)), from, visit);
     if (tracer->youngest < gc_age_of(tracer->tables, object))
-        gc_holder_scanned(tracer, object);
+        gc_holder_scanned_on(tracer, object);
 }
 
 /* Pops an array or an object and scans it. */

@@ -43,8 +43,11 @@ GC_ALWAYS_INLINE void gc_settle_in_place(struct gc_tracer *tracer, uintptr_t obj
     uintptr_t end = gc_object_end(type, object);
     uintptr_t start = object - GC_HEADER_BYTES - gc_prefix_bytes(type);
 
-    if (gc_state_action(state) != GC_IN_PLACE_LARGE)
+    if (gc_state_action(state) != GC_IN_PLACE_LARGE) {
         gc_lines_occupy(tracer->tables, start, end);
+        tracer->tables->live[gc_block_of(tracer->tables, object)] +=
+            (uint16_t)((end - start) >> GC_GRANULE_LOG2);
+    }
     tracer->counts.in_place_bytes += end - start;
     gc_count_survivor(tracer, gc_state_age(state), end - start);
 }

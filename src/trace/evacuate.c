@@ -26,14 +26,16 @@ static uintptr_t bump(struct gc_run *run, const gc_type *type, size_t bytes)
     return start + padding;
 }
 
-/* An object longer than a line does not make its run skip holes: it goes
+enum { MEDIUM_BYTES = 8 * GC_LINE_BYTES };
+
+/* An object much longer than a line does not make its run skip holes: it goes
  * through a run of free blocks (Immix's overflow allocation, Blackburn and
  * McKinley 2008). */
 uintptr_t gc_copy_room(struct gc_tracer *tracer, const gc_type *type, unsigned generation,
                        size_t bytes)
 {
     bool holes = generation == GC_OLD && tracer->fill_holes;
-    bool medium = holes && bytes > 2 * GC_LINE_BYTES;
+    bool medium = holes && bytes > MEDIUM_BYTES;
     struct gc_run *run = medium ? &tracer->medium[generation] : &tracer->to[generation];
     uintptr_t start = bump(run, type, bytes);
 

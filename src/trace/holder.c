@@ -20,6 +20,18 @@ void gc_remember(struct gc_tracer *tracer, uintptr_t holder, unsigned age)
     *log = in_old;
 }
 
+void gc_holder_scanned_on(struct gc_tracer *tracer, uintptr_t holder)
+{
+    uint8_t *log = gc_log_byte(holder);
+    bool in_log = !(*log & GC_LOG_ARMED);
+
+    if (in_log && tracer->youngest == GC_YOUNG)
+        return;
+    gc_holder_scanned(tracer, holder);
+    if (in_log)
+        *log &= (uint8_t)~GC_LOG_ARMED;
+}
+
 static void scan_holder_traced(struct gc_tracer *tracer, uintptr_t holder, const gc_type *type)
 {
     if (type->kind == GC_KIND_CONSERVATIVE)

@@ -11,6 +11,10 @@
  * read, and sets its log byte accordingly. */
 void gc_remember(struct gc_tracer *tracer, uintptr_t holder, unsigned age);
 
+/* After a further part of a holder was scanned: what an earlier part put into
+ * the log stays there, disarmed. */
+void gc_holder_scanned_on(struct gc_tracer *tracer, uintptr_t holder);
+
 /* After a scan, tracer->youngest being the youngest age met. */
 static inline void gc_holder_scanned(struct gc_tracer *tracer, uintptr_t holder)
 {

@@ -7,11 +7,9 @@
 
 enum { FIRST_WORDS = 512 };
 
-bool gc_remembered_create(struct gc_remembered *remembered, struct gc_tables *tables)
+bool gc_remembered_create(struct gc_remembered *remembered, struct gc_tables *tables,
+                          size_t capacity)
 {
-    /* One holder in 32 words of heap, or it is all-remembered. */
-    size_t capacity = gc_max(tables->bytes / (32 * sizeof(uintptr_t)), FIRST_WORDS);
-
     *remembered = (struct gc_remembered){.tables = tables};
     if (gc_lane_create(&remembered->log, capacity, FIRST_WORDS) &&
         gc_lane_create(&remembered->log_before, capacity, FIRST_WORDS) &&

@@ -32,7 +32,9 @@ struct gc_remembered {
 /* What a card says: the youngest that its slots may refer to. */
 enum { GC_CARD_CLEAN = 0, GC_CARD_MIDDLE = 1, GC_CARD_YOUNG = 2 };
 
-bool gc_remembered_create(struct gc_remembered *remembered, struct gc_tables *tables);
+/* Each of the four lanes holds up to `capacity` words. */
+bool gc_remembered_create(struct gc_remembered *remembered, struct gc_tables *tables,
+                          size_t capacity);
 void gc_remembered_destroy(struct gc_remembered *remembered);
 
 /* Notes a holder; if the lane cannot grow, flags its block. Never fails. */

@@ -4,13 +4,10 @@
 #include "base/check.h"
 #include "trace/edge.h"
 
-enum { MOST_STACK_WORDS = 1 << 26 };
-
 bool gc_tracer_create(struct gc_tracer *tracer, struct gc_spaces *spaces,
-                      struct gc_remembered *remembered, size_t first_words)
+                      struct gc_remembered *remembered, size_t capacity, size_t first)
 {
     struct gc_tables *tables = spaces->tables;
-    size_t capacity = gc_min(tables->bytes / 64, MOST_STACK_WORDS);
 
     *tracer = (struct gc_tracer){.spaces = spaces,
                                  .tables = tables,
@@ -20,7 +17,7 @@ bool gc_tracer_create(struct gc_tracer *tracer, struct gc_spaces *spaces,
                                  .state = tables->state,
                                  .marks = tables->marks,
                                  .tags = 1};
-    return gc_lane_create(&tracer->stack, gc_max(capacity, first_words), first_words);
+    return gc_lane_create(&tracer->stack, capacity, first);
 }
 
 void gc_tracer_destroy(struct gc_tracer *tracer)

@@ -72,9 +72,9 @@ struct gc_tracer {
     struct gc_trace_counts counts;
 };
 
-/* Reserves the stack; `first_words` are committed at once. */
+/* Reserves a stack of `capacity` words; the `first` are committed at once. */
 bool gc_tracer_create(struct gc_tracer *tracer, struct gc_spaces *spaces,
-                      struct gc_remembered *remembered, size_t first_words);
+                      struct gc_remembered *remembered, size_t capacity, size_t first);
 void gc_tracer_destroy(struct gc_tracer *tracer);
 
 /* Before and after the phases of one collection. */

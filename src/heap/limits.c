@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The limits of a heap, and the bytes that a program holds outside of it.
+ */
+#include "heap/heap.h"
+
+gc_status gc_limit_set(gc_heap *heap, size_t soft, size_t hard)
+{
+    struct gc_blocks *blocks = &heap->collector.blocks;
+
+    if (hard != 0) {
+        if (hard < gc_blocks_committed(blocks) || hard > heap->collector.range_bytes)
+            return GC_BAD_OPTION;
+        heap->options.hard_limit = blocks->limit_bytes = hard;
+        blocks->reserve_bytes = gc_max(hard / 32, GC_BLOCK_BYTES);
+    }
+    if (soft != 0)
+        heap->options.soft_limit = heap->collector.soft_limit = soft;
+    return GC_OK;
+}
+
+static gc_status charge_object(gc_mutator *mutator, uintptr_t object, ptrdiff_t change)
+{
+    struct gc_attachments *charges = &mutator->heap->collector.charges;
+    struct gc_charge new_charge = {.key = {object, 0}}, *charge;
+    unsigned generation = gc_generation_of(mutator, (void *)object);
+
+    charge = gc_attachment_find(charges, generation, new_charge.key);
+    if (charge == NULL)
+        charge = gc_attachment_add(charges, generation, &new_charge);
+    if (charge == NULL)
+        return GC_NO_MEMORY;
+    if (change < 0 && (size_t)-change > charge->bytes)
+        gc_misuse("gc_external_adjust", "the object was charged less than this");
+    charge->bytes += (size_t)change;
+    if (charge->bytes == 0)
+        gc_attachment_remove(charges, generation, charge);
+    return GC_OK;
+}
+
+/* Charges that grow fast call for a collection at the next safepoint. */
+static void note_growth(gc_mutator *mutator, size_t growth)
+{
+    struct gc_collector *collector = &mutator->heap->collector;
+
+    collector->external_since += growth;
+    if (gc_pace_external_due(&collector->pace, collector->external_since))
+        gc_mutator_watch(mutator, true);
+}
+
+gc_status gc_external_adjust(gc_mutator *mutator, void *object, ptrdiff_t change)
+{
+    struct gc_collector *collector;
+    gc_status status = GC_OK;
+
+    gc_check_mutator(mutator, "gc_external_adjust");
+    collector = &mutator->heap->collector;
+    if (change < 0 && (size_t)-change > collector->external_bytes)
+        gc_misuse("gc_external_adjust", "less is held outside than this");
+    if (object != NULL) {
+        gc_check_object(mutator->heap, object, "gc_external_adjust");
+        status = charge_object(mutator, (uintptr_t)object, change);
+    }
+    if (status == GC_OK) {
+        collector->external_bytes += (size_t)change;
+        if (change > 0)
+            note_growth(mutator, (size_t)change);
+    }
+    return status;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a heap has done, in figures.
+ */
+#include "heap/heap.h"
+
+/* Holders that mutators noted, but did not yet pass on. */
+static size_t unflushed(const gc_heap *heap)
+{
+    const gc_mutator *mutator = heap->collector.mutators;
+    size_t count = 0;
+
+    for (; mutator != NULL; mutator = mutator->next)
+        count += mutator->log_count;
+    return count;
+}
+
+gc_status gc_stats_get(const gc_heap *heap, gc_stats *stats)
+{
+    const struct gc_collector *collector = &heap->collector;
+
+    if (stats->size != sizeof *stats)
+        return GC_BAD_SIZE;
+    *stats = collector->stats;
+    stats->size = sizeof *stats;
+    for (int i = 0; i < GC_GENERATIONS; i++) {
+        stats->generations[i].bytes = collector->spaces.generations[i].bytes;
+        stats->generations[i].objects = collector->spaces.generations[i].objects;
+        stats->large_bytes += collector->spaces.generations[i].large_bytes;
+    }
+    stats->generations[GC_YOUNG].bytes += gc_heap_young_bytes(heap);
+    stats->allocated_bytes += gc_heap_young_bytes(heap);
+    stats->live_bytes = gc_live_bytes(collector) + gc_heap_young_bytes(heap);
+    stats->committed_bytes = gc_blocks_committed(&collector->blocks);
+    stats->metadata_bytes = stats->committed_bytes - collector->blocks.touched_bytes;
+    stats->external_bytes = collector->external_bytes;
+    stats->nursery_bytes = collector->pace.nursery;
+    stats->hard_limit = heap->options.hard_limit;
+    stats->soft_limit = heap->options.soft_limit == SIZE_MAX ? 0 : heap->options.soft_limit;
+    stats->logged_objects = collector->remembered.logged + unflushed(heap);
+    return GC_OK;
+}
