@@ -138,21 +138,6 @@ static void gc_heap_create_fails_cleanly_at_every_call(void **state)
     }
 }
 
-static void act_attach(struct world *world)
-{
-    gc_mutator *const before = world->mutator;
-    gc_status status;
-
-    gc_mutator_detach(world->mutator);
-    status = gc_mutator_attach(world->heap, &world->mutator);
-    if (status != GC_OK) {
-        assert_int_equal(status, GC_NO_MEMORY);
-        assert_ptr_equal(world->mutator, before);
-        fault_disarm();
-        assert_int_equal(gc_mutator_attach(world->heap, &world->mutator), GC_OK);
-    }
-}
-
 static void arrange_list(struct world *world)
 {
     world->root[0] = build_list(world->mutator, 3000);
@@ -163,12 +148,44 @@ static void check_list(struct world *world)
     assert_true(is_intact_list(world->root[0], 3000));
 }
 
+/* Attaches with the n-th call failing; whether that point was met. */
+static bool attach_once(unsigned point, unsigned times, unsigned mask)
+{
+    gc_options options = plain_options(256 * KIB);
+    gc_mutator *const untouched = (gc_mutator *)&options;
+    gc_mutator *mutator = untouched;
+    gc_heap *heap = NULL;
+    gc_status status;
+    unsigned failed;
+
+    assert_int_equal(gc_heap_create(&options, &heap), GC_OK);
+    fault_arm(point, times, mask);
+    status = gc_mutator_attach(heap, &mutator);
+    failed = fault_failed();
+    fault_disarm();
+    if (status != GC_OK) {
+        assert_int_equal(status, GC_NO_MEMORY);
+        assert_ptr_equal(mutator, untouched);
+        assert_int_equal(gc_mutator_attach(heap, &mutator), GC_OK);
+    }
+    assert_int_equal(list_length(build_list(mutator, 1000)), 1000);
+    gc_mutator_detach(mutator);
+    gc_heap_destroy(heap);
+    assert_true(fault_is_clean());
+    return failed > 0;
+}
+
 static void gc_mutator_attach_fails_cleanly_at_every_call(void **state)
 {
-    static const struct scenario scenario = {"attach", arrange_list, act_attach, check_list, NULL};
-
     (void)state;
-    sweep_all(&scenario, true);
+    for (unsigned mask = FAULT_ALL; mask != 0;
+         mask = mask == FAULT_ALL ? 1 : mask << 1 & FAULT_ALL) {
+        unsigned point = 0;
+
+        while (attach_once(point, 1, mask))
+            assert_true(attach_once(point++, UINT_MAX, mask));
+        assert_true(point > 0 || mask != FAULT_ALL);
+    }
 }
 
 /* ---- Allocating --------------------------------------------------------- */

@@ -402,7 +402,7 @@ static void impossible_limits_are_refused(void **state)
     world_end(world);
 }
 
-/* Rounds of 10 MiB that live for two rounds, over 20 MiB that stay: how many
+/* Rounds of 5 MiB that live for two rounds, over 10 MiB that stay: how many
  * old collections. */
 static uint64_t old_collections(size_t soft_limit)
 {
@@ -413,10 +413,10 @@ static uint64_t old_collections(size_t soft_limit)
     options.soft_limit = soft_limit;
     world = world_make(&options);
     assert_int_equal(stats_of(world->heap).soft_limit, soft_limit);
-    world->root[0] = build_list(world->mutator, 20 * MIB / 32);
+    world->root[0] = build_list(world->mutator, 10 * MIB / 32);
     gc_collect(world->mutator, GC_OLD, NULL);
-    for (int round = 0; round < 40; round++)
-        world->root[1 + round % 2] = build_list(world->mutator, 10 * MIB / 32);
+    for (int round = 0; round < 20; round++)
+        world->root[1 + round % 2] = build_list(world->mutator, 5 * MIB / 32);
     count = stats_of(world->heap).generations[GC_OLD].collections;
     world_end(world);
     return count;
@@ -425,7 +425,7 @@ static uint64_t old_collections(size_t soft_limit)
 static void above_the_soft_limit_old_collections_come_sooner(void **state)
 {
     (void)state;
-    assert_true(old_collections(16 * MIB) > old_collections(0));
+    assert_true(old_collections(8 * MIB) > old_collections(0));
     assert_true(old_collections(900 * MIB) == old_collections(0));
 }
 
@@ -529,17 +529,21 @@ static void bytes_outside_bring_collections(void **state)
     world_end(world);
 }
 
+/* A ring of 200 such objects: they die old. */
 static void old_charges_bring_full_collections(void **state)
 {
+    enum { RING = 200 };
     struct world *world = make_plain(MIB);
     size_t most = 0;
 
     (void)state;
-    for (int i = 0; i < 4000; i++) {
-        world->root[i % 8] = make_node(world->mutator, 0);
-        assert_int_equal(gc_external_adjust(world->mutator, world->root[i % 8], MIB), GC_OK);
-        if (i % 4 == 0)
-            gc_collect(world->mutator, (unsigned)(i / 4 % 2), NULL);
+    world->root[0] = make_array(world->mutator, &gc_type_references, RING);
+    for (size_t i = 0; i < 20000; i++) {
+        struct node *node = make_node(world->mutator, 0);
+        void **ring = world->root[0];
+
+        gc_write(world->mutator, ring, &ring[i % RING], node);
+        assert_int_equal(gc_external_adjust(world->mutator, node, MIB), GC_OK);
         gc_safepoint(world->mutator);
         most = external(world) > most ? external(world) : most;
     }
@@ -592,7 +596,7 @@ static void after_failing_a_program_that_drops_works_on(void **state)
 
     (void)state;
     cut(world, count - 50);
-    for (int i = 0; i < 100; i++)
+    for (int i = 0; i < 5; i++)
         (void)gc_alloc(world->mutator, &node_type);
     cut(world, count / 2);
     for (size_t i = 0; i < scaled(5000000); i++)

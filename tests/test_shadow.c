@@ -791,7 +791,7 @@ static void finish(void)
 
 static void run_once(const struct config *config, uint64_t seed)
 {
-    print_message("shadow: %s, STRATA_SEED=%llu\n", config->name, (unsigned long long)seed);
+    print_message("STRATA_SEED=%llu\n", (unsigned long long)seed);
     start(config, seed);
     for (size_t i = 0; i < scaled(config->operations); i++) {
         do_something();
@@ -812,7 +812,7 @@ static uint64_t number_from(const char *name, uint64_t otherwise)
 static void run_seeds(const struct config *config)
 {
     uint64_t first = number_from("STRATA_SEED", 1);
-    uint64_t rounds = number_from("STRATA_ROUNDS", getenv("STRATA_SEED") != NULL ? 1 : 4);
+    uint64_t rounds = number_from("STRATA_ROUNDS", getenv("STRATA_SEED") != NULL ? 1 : 3);
 
     for (uint64_t seed = first; seed < first + rounds; seed++)
         run_once(config, seed);
@@ -820,90 +820,43 @@ static void run_seeds(const struct config *config)
 
 enum { TAGS = 1 | 1 << 2 | 1 << 5 | 1 << 7 };
 
-static void a_default_heap_equals_its_shadow(void **state)
+static const struct config configs[] = {
+    {"a_default_heap_equals_its_shadow", GC_STACKS_AMBIGUOUS, GC_BARRIERS_ALL, 0, 1, NULL, 25000},
+    {"an_exact_heap_equals_its_shadow", GC_STACKS_EXACT, GC_BARRIERS_ALL, MIB, 1, NULL, 25000},
+    {"a_tiny_nursery_equals_its_shadow", GC_STACKS_EXACT, GC_BARRIERS_ALL, 64 * KIB, 1, NULL,
+     25000},
+    {"tagged_references_equal_their_shadow", GC_STACKS_EXACT, GC_BARRIERS_ALL, 256 * KIB, TAGS,
+     NULL, 25000},
+    {"a_heap_without_barriers_equals_its_shadow", GC_STACKS_EXACT, GC_BARRIERS_NONE, MIB, 1, NULL,
+     25000},
+    {"evacuating_all_equals_its_shadow", GC_STACKS_EXACT, GC_BARRIERS_ALL, MIB, TAGS,
+     "stress=evacuate-all", 15000},
+    {"promoting_in_place_equals_its_shadow", GC_STACKS_EXACT, GC_BARRIERS_ALL, 64 * KIB, TAGS,
+     "stress=in-place", 15000},
+    {"a_tiny_mark_stack_equals_its_shadow", GC_STACKS_EXACT, GC_BARRIERS_ALL, 64 * KIB, TAGS,
+     "stress=tiny-stack", 15000},
+    {"prefetching_equals_its_shadow", GC_STACKS_AMBIGUOUS, GC_BARRIERS_ALL, 64 * KIB, TAGS,
+     "stress=prefetch+tiny-stack", 15000},
+    {"deep_checks_equal_their_shadow", GC_STACKS_EXACT, GC_BARRIERS_ALL, 64 * KIB, TAGS,
+     "check=deep", 8000},
+    {"always_collecting_equals_its_shadow", GC_STACKS_EXACT, GC_BARRIERS_ALL, MIB, TAGS,
+     "stress=collect", 4000},
+};
+
+enum { CONFIGS = sizeof configs / sizeof configs[0] };
+
+static void equals_its_shadow(void **state)
 {
-    static const struct config config = {
-        "default", GC_STACKS_AMBIGUOUS, GC_BARRIERS_ALL, 0, 1, NULL, 60000};
-
-    (void)state;
-    run_seeds(&config);
-}
-
-static void an_exact_heap_equals_its_shadow(void **state)
-{
-    static const struct config config = {"exact", GC_STACKS_EXACT, GC_BARRIERS_ALL, MIB, 1, NULL,
-                                         60000};
-
-    (void)state;
-    run_seeds(&config);
-}
-
-static void a_heap_with_a_tiny_nursery_equals_its_shadow(void **state)
-{
-    static const struct config config = {
-        "tiny nursery", GC_STACKS_EXACT, GC_BARRIERS_ALL, 64 * KIB, 1, NULL, 60000};
-
-    (void)state;
-    run_seeds(&config);
-}
-
-static void a_heap_with_tags_equals_its_shadow(void **state)
-{
-    static const struct config config = {
-        "tags", GC_STACKS_EXACT, GC_BARRIERS_ALL, 256 * KIB, TAGS, NULL, 60000};
-
-    (void)state;
-    run_seeds(&config);
-}
-
-static void a_heap_without_barriers_equals_its_shadow(void **state)
-{
-    static const struct config config = {
-        "no barriers", GC_STACKS_EXACT, GC_BARRIERS_NONE, MIB, 1, NULL, 60000};
-
-    (void)state;
-    run_seeds(&config);
-}
-
-static void a_heap_that_evacuates_all_equals_its_shadow(void **state)
-{
-    static const struct config config = {
-        "evacuate-all", GC_STACKS_EXACT, GC_BARRIERS_ALL, MIB, TAGS, "stress=evacuate-all", 30000};
-
-    (void)state;
-    run_seeds(&config);
-}
-
-static void a_heap_checked_deeply_equals_its_shadow(void **state)
-{
-    static const struct config config = {
-        "deep checks", GC_STACKS_EXACT, GC_BARRIERS_ALL, 64 * KIB, TAGS, "check=deep", 10000};
-
-    (void)state;
-    run_seeds(&config);
-}
-
-static void a_heap_that_always_collects_equals_its_shadow(void **state)
-{
-    static const struct config config = {
-        "collect", GC_STACKS_EXACT, GC_BARRIERS_ALL, MIB, TAGS, "stress=collect", 5000};
-
-    (void)state;
-    run_seeds(&config);
+    run_seeds(*state);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_default_heap_equals_its_shadow),
-        cmocka_unit_test(an_exact_heap_equals_its_shadow),
-        cmocka_unit_test(a_heap_with_a_tiny_nursery_equals_its_shadow),
-        cmocka_unit_test(a_heap_with_tags_equals_its_shadow),
-        cmocka_unit_test(a_heap_without_barriers_equals_its_shadow),
-        cmocka_unit_test(a_heap_that_evacuates_all_equals_its_shadow),
-        cmocka_unit_test(a_heap_checked_deeply_equals_its_shadow),
-        cmocka_unit_test(a_heap_that_always_collects_equals_its_shadow),
-    };
+    struct CMUnitTest tests[CONFIGS];
 
+    for (size_t i = 0; i < CONFIGS; i++)
+        tests[i] = (struct CMUnitTest){.name = configs[i].name,
+                                       .test_func = equals_its_shadow,
+                                       .initial_state = (void *)(uintptr_t)&configs[i]};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

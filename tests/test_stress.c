@@ -230,6 +230,64 @@ static void evacuate_all_goes_on_for_long(void **state)
     world_end(world);
 }
 
+/* ---- The other modes ---------------------------------------------------- */
+
+static void stress_in_place_moves_nothing(void **state)
+{
+    struct world *world = make_stressed("stress=in-place");
+    void *was;
+
+    (void)state;
+    was = world->root[0] = build_list(world->mutator, 1000);
+    make_garbage(world->mutator, MIB);
+    for (unsigned g = 0; g < GC_GENERATIONS; g++) {
+        assert_int_equal(collect(world->mutator, g).moved_bytes, 0);
+        assert_ptr_equal(world->root[0], was);
+    }
+    assert_int_equal(gc_generation_of(world->mutator, was), GC_OLD);
+    assert_true(is_intact_list(was, 1000));
+    world_end(world);
+}
+
+static void stress_full_makes_every_collection_full(void **state)
+{
+    gc_options options = plain_options(256 * KIB);
+    struct world *world;
+
+    (void)state;
+    options.settings = "stress=full";
+    world = world_make(&options);
+    world->root[0] = build_list(world->mutator, 100000);
+    assert_int_equal(stats_of(world->heap).generations[GC_YOUNG].collections, 0);
+    assert_int_equal(stats_of(world->heap).generations[GC_MIDDLE].collections, 0);
+    assert_true(stats_of(world->heap).generations[GC_OLD].collections > 5);
+    assert_int_equal(collect(world->mutator, GC_YOUNG).generation, GC_OLD);
+    assert_true(is_intact_list(world->root[0], 100000));
+    world_end(world);
+}
+
+/* 10,000 lists of ten nodes, all known to one array: far more than a page. */
+static void stress_tiny_stack_overflows_and_loses_nothing(void **state)
+{
+    enum { LISTS = 10000 };
+    struct world *world = make_stressed("stress=tiny-stack");
+    void **array = world->root[0] = make_array(world->mutator, &gc_type_references, LISTS);
+
+    (void)state;
+    for (size_t i = 0; i < LISTS; i++)
+        gc_write(world->mutator, array, &array[i], build_list(world->mutator, 10));
+    for (unsigned g = 0; g < GC_GENERATIONS; g++) {
+        uint64_t before = stats_of(world->heap).mark_overflows;
+
+        gc_collect(world->mutator, g, NULL);
+        assert_true(stats_of(world->heap).mark_overflows > before);
+        assert_int_equal(gc_verify(world->mutator), 0);
+    }
+    for (size_t i = 0; i < LISTS; i++)
+        assert_true(is_intact_list(array[i], 10));
+    world_end(world);
+}
+
 /* ---- check=deep --------------------------------------------------------- */
 
 /* A store past the barrier, into an old object: the verifier reports it at the
@@ -348,6 +406,9 @@ int main(void)
         cmocka_unit_test(evacuate_all_moves_nothing_that_is_pinned),
         cmocka_unit_test(a_stale_pointer_faults),
         cmocka_unit_test(evacuate_all_goes_on_for_long),
+        cmocka_unit_test(stress_in_place_moves_nothing),
+        cmocka_unit_test(stress_full_makes_every_collection_full),
+        cmocka_unit_test(stress_tiny_stack_overflows_and_loses_nothing),
         cmocka_unit_test(deep_checks_end_a_program_that_forgets_the_barrier),
         cmocka_unit_test(without_checks_the_same_program_goes_on),
         cmocka_unit_test(deep_checks_pass_a_sound_program),

@@ -12,8 +12,15 @@
  *   GC      never collects | may collect; what may move,
  *   Thread  who may call it.
  * Misuse (a foreign pointer, a root registered twice, a wrong thread) prints a
- * message that names the function and the cause, and aborts. Expected failure
- * (no memory, a bad option) returns a status or NULL and changes nothing.
+ * message that names the function and the cause, and aborts. The inline
+ * functions do not check, and what is marked "checked on request" is found with
+ * GC_CHECK_CHEAP only. Expected failure (no memory, a bad option) returns a
+ * status or NULL and changes nothing.
+ *
+ * Callbacks that run during a collection (trace, root and retired callbacks)
+ * call nothing of this library but what their comments allow: all else that
+ * takes a mutator, or changes a heap, is misuse there. They return; leaving
+ * them by longjmp is not possible.
  */
 #ifndef STRATA_GC_H
 #define STRATA_GC_H
@@ -85,12 +92,13 @@ enum {
 
 /* A layout descriptor. Fill it with the macros below; it may be static const,
  * needs no registration, and may be shared by all heaps. The offsets count
- * from the object's first byte, are multiples of sizeof(void *), and lie
- * inside the fixed part (refs) or inside one element (element_refs). */
+ * from the first byte of the object (refs), or of an element (element_refs),
+ * are multiples of sizeof(void *), and lie inside the fixed part or inside one
+ * element. A wrong offset in a static type is found on request. */
 struct gc_type {
     const char *name;
     size_t size;         /* bytes of the fixed part */
-    size_t object_bytes; /* what an instance takes; see GC_OBJECT_BYTES */
+    size_t object_bytes; /* GC_INLINE_BYTES(size), or GC_OUT_OF_LINE: see there */
     const uint32_t *refs;
     const uint32_t *element_refs;
     gc_trace_fn *trace;
@@ -101,7 +109,7 @@ struct gc_type {
     uint8_t kind;          /* a gc_kind */
     uint8_t flags;         /* GC_TYPE_... */
     uint8_t alignment;     /* of the payload, bytes: 8, 16, 32 or 64 */
-    uint8_t reserved;
+    uint8_t reserved;      /* 0 */
 };
 
 enum {
@@ -113,7 +121,10 @@ enum {
  * payload, in whole words. */
 #define GC_OBJECT_BYTES(size) (GC_HEADER_BYTES + ((size) < 8 ? 8 : (((size) + 7) & ~(size_t)7)))
 
-/* What makes the inline allocation path give way to the general one. */
+/* What makes the inline allocation path give way to the general one: the
+ * object_bytes of a type that has an array part, a flag, an alignment above 8,
+ * or more than GC_SMALL_BYTES; and of a conservative type. The inline path
+ * would ignore all that; gc_verify finds instances that it misplaced. */
 #define GC_OUT_OF_LINE (SIZE_MAX / 2)
 
 #define GC_INLINE_BYTES(size) \
@@ -198,7 +209,9 @@ STRATA_API extern const gc_type gc_type_words;
 
 /* Makes a descriptor at run time: copies `layout` with its offset tables, and
  * keeps `class_object` (may be NULL) alive as long as an instance is. Read
- * the object back with gc_type_class: it may move.
+ * the object back with gc_type_class (NULL for a static type): it may move.
+ * `layout` is as a static type would be, but for object_bytes, which is not
+ * looked at. The descriptor is for this heap only.
  *
  * Returns  the descriptor, or NULL without memory.
  * Owner    the heap, until gc_type_retire; its memory is reused when a full
@@ -209,10 +222,10 @@ STRATA_API extern const gc_type gc_type_words;
 STRATA_API gc_type *gc_type_create(gc_mutator *mutator, const gc_type *layout, void *class_object);
 STRATA_API void *gc_type_class(const gc_type *type);
 
-/* Says that no new instance of `type` will be made. When none is left,
- * `retired` (may be NULL) is called with the embedder's data at the end of the
- * collection that found so; it calls nothing of this library. The descriptor
- * is gone after it.
+/* Says that no new instance of `type`, which gc_type_create made, will be
+ * made; once only. When none is left, `retired` (may be NULL) is called with
+ * the embedder's data at the end of the collection that found so; it calls
+ * nothing of this library. The descriptor is gone after it.
  * GC never collects. Thread: the mutator's own. */
 STRATA_API void gc_type_retire(gc_mutator *mutator, gc_type *type, void (*retired)(void *data),
                                void *data);
@@ -231,8 +244,9 @@ typedef enum gc_barriers {
 
 typedef enum gc_check {
     GC_CHECK_OFF = 0,
-    GC_CHECK_CHEAP, /* arguments of every call */
-    GC_CHECK_DEEP   /* the whole heap, at every phase boundary */
+    GC_CHECK_CHEAP, /* arguments of every call that is not inline, where looking at
+                       them takes more than a few loads: what is "checked on request" */
+    GC_CHECK_DEEP   /* ... and the whole heap, before and after each collection */
 } gc_check;
 
 typedef enum gc_reason {
@@ -247,18 +261,19 @@ typedef enum gc_reason {
     GC_REASON_COUNT_OF   /* how many reasons there are */
 } gc_reason;
 
-/* Called near the limit (in the mutator that allocates, with the whole API
- * legal; never nested), before a full collection gives up: `needed` bytes
- * could not be had. It may drop references, run finalizers, or raise the
- * limit. Returns true if it did something worth another try. */
+/* Called near the limit (in the mutator that allocates; never nested), before
+ * a full collection gives up: `needed` bytes could not be had. The whole API is
+ * legal in it but gc_mutator_detach and gc_heap_destroy. It may drop
+ * references, run finalizers, or raise the limit. Returns true if it did
+ * something worth another try. */
 typedef bool gc_limit_fn(gc_mutator *mutator, size_t needed, void *data);
 
 /* How a heap shall be. Zero in a field means its default. */
 typedef struct gc_options {
     size_t size; /* sizeof(gc_options) */
 
-    size_t hard_limit;         /* bytes, metadata included; default three quarters of what the
-                                  container, or else the machine, has */
+    size_t hard_limit;         /* bytes, metadata included, at least 1 MiB; default three quarters
+                                  of what the container, or else the machine, has */
     size_t soft_limit;         /* bytes; above it old collections come sooner; default none */
     size_t nursery_min;        /* bytes; default 1 MiB */
     size_t nursery_max;        /* bytes; default a quarter of the hard limit, at most 64 MiB */
@@ -266,8 +281,8 @@ typedef struct gc_options {
     uint32_t threshold2;       /* gen1 collections between those of gen2, at least; default 2 */
     uint32_t growth_percent;   /* growth of the old generation before a collection; default 50 */
     uint32_t gc_share_percent; /* most time spent collecting near the limit; default 90 */
-    uint32_t decommit_delay;   /* full collections that free memory waits to be given back;
-   default 1 */
+    uint32_t decommit_delay;   /* full collections that free memory waits to be given back, at
+                                  most 255; default 1 */
     uint8_t reference_tags;    /* bit t set: words whose low three bits are t are references
                                   (the tag is kept when the object moves); default 1: only
                                   untagged */
@@ -297,7 +312,8 @@ STRATA_API const char *gc_options_explain(const gc_options *options);
 STRATA_API gc_status gc_heap_create(const gc_options *options, gc_heap **heap);
 
 /* Returns all memory and address space to the system. Misuse while a mutator
- * is attached. GC never collects. Thread: any, the last. */
+ * is attached, hence from any callback. GC never collects. Thread: any, the
+ * last. */
 STRATA_API void gc_heap_destroy(gc_heap *heap);
 
 /* Attaches the calling thread. One mutator for a thread and a heap; a thread
@@ -309,7 +325,8 @@ STRATA_API void gc_heap_destroy(gc_heap *heap);
  */
 STRATA_API gc_status gc_mutator_attach(gc_heap *heap, gc_mutator **mutator);
 
-/* Detaches. Misuse with frames left, or from another thread. */
+/* Detaches; the mutator is not to be used any more. Misuse with frames left,
+ * from another thread, and from a callback. */
 STRATA_API void gc_mutator_detach(gc_mutator *mutator);
 
 STRATA_API gc_heap *gc_mutator_heap(const gc_mutator *mutator);
@@ -352,7 +369,9 @@ STRATA_API bool gc_is_object(gc_mutator *mutator, const void *address);
 STRATA_API void *gc_object_at(gc_mutator *mutator, const void *address);
 
 /* Calls `visit` for every object, dead ones not yet reclaimed included, in no
- * order. `visit` calls nothing that may collect. GC never collects. */
+ * order. `visit` calls nothing that may collect (gc_alloc, gc_safepoint,
+ * gc_collect, gc_compact), nor gc_mutator_detach; and it returns. GC never
+ * collects. Thread: the mutator's own. */
 typedef void gc_visit_fn(void *object, void *data);
 STRATA_API void gc_heap_visit(gc_mutator *mutator, gc_visit_fn *visit, void *data);
 
@@ -360,7 +379,8 @@ STRATA_API void gc_heap_visit(gc_mutator *mutator, gc_visit_fn *visit, void *dat
 
 /* Stores `value` in the field at `slot`, which lies in `object`. Needed for
  * every store of a reference but those into an object that was allocated with
- * no safepoint since. A store of NULL may be plain.
+ * no safepoint since. A store of NULL may be plain. Foreign objects and slots
+ * are found on request, if the store is one that must be noted.
  * GC never collects. Thread: the mutator's own. */
 static inline void gc_write(gc_mutator *mutator, void *object, void *slot, const void *value);
 
@@ -371,7 +391,8 @@ static inline void gc_write_word(gc_mutator *mutator, void *object, void *slot, 
 static inline void gc_write_barrier(gc_mutator *mutator, void *object);
 
 /* Copies `count` words of references to `to`, in `object`, from anywhere; the
- * ranges may overlap. */
+ * ranges may overlap. That they end in the object is checked on request.
+ * GC never collects. Thread: the mutator's own. */
 STRATA_API void gc_copy(gc_mutator *mutator, void *object, void *to, const void *from,
                         size_t count);
 
@@ -382,14 +403,14 @@ typedef enum gc_exactness {
     GC_AMBIGUOUS  /* words that may be references; they pin, and are not written */
 } gc_exactness;
 
-/* A slot anywhere outside the heap: a global, a field of a malloc block. The
- * slot must stay readable until removed. O(1).
+/* A slot anywhere outside the heap, aligned to a word: a global, a field of a
+ * malloc block. The slot must stay readable until removed. O(1).
  *
  * Returns  GC_OK or GC_NO_MEMORY; removing an unknown one GC_NOT_FOUND.
  *          Misuse if it is registered already.
  * Owner    the caller, of the slot.
  * GC       never collects.
- * Thread   any attached to the heap.
+ * Thread   any attached to the heap; checked on request.
  */
 STRATA_API gc_status gc_root_add(gc_heap *heap, void *slot);
 STRATA_API gc_status gc_root_remove(gc_heap *heap, void *slot);
@@ -415,7 +436,10 @@ STRATA_API void *gc_trace_reference(gc_tracer *tracer, void *reference);
 STRATA_API void gc_trace_word(gc_tracer *tracer, uintptr_t word);
 
 /* A root that the heap keeps: for references held in foreign structures.
- * gc_handle_create returns NULL without memory. O(1), GC never collects. */
+ * gc_handle_create returns NULL without memory. `object` may be NULL; that it is
+ * an object, not something else in the heap, is checked on request. Destroying
+ * NULL does nothing.
+ * O(1). GC never collects. Thread: the mutator's own. */
 STRATA_API gc_handle *gc_handle_create(gc_mutator *mutator, void *object);
 STRATA_API void gc_handle_destroy(gc_mutator *mutator, gc_handle *handle);
 STRATA_API void gc_handle_set(gc_mutator *mutator, gc_handle *handle, void *object);
@@ -430,7 +454,9 @@ static inline void *gc_handle_get(const gc_handle *handle);
  *
  * The locals are initialised before. No allocation; nesting is checked. A
  * program that leaves by longjmp notes gc_frame_top before and calls
- * gc_frame_unwind after. */
+ * gc_frame_unwind with it after, before the next safepoint. The frames above
+ * are not read, so a `top` that is pushed no longer is found only if no frame
+ * is. */
 struct gc_frame {
     gc_frame *below;
     void *const *slots;
@@ -470,15 +496,18 @@ typedef struct gc_report {
 } gc_report;
 
 /* Collects generations 0 to `generation` (more are taken as 2) now, even when
- * disabled. `report` may be NULL. Misuse from a callback that may not.
+ * disabled. `report` may be NULL; misuse if its size is not set.
  * GC collects. Thread: the mutator's own. */
 STRATA_API void gc_collect(gc_mutator *mutator, unsigned generation, gc_report *report);
 
 /* A full collection that moves everything not pinned together, and gives the
- * rest of the memory back. */
+ * rest of the memory back. It may take several rounds, as many as there is need
+ * for room; then an object moves more than once, and moved_bytes may exceed
+ * survived_bytes. Else as gc_collect. */
 STRATA_API void gc_compact(gc_mutator *mutator, gc_report *report);
 
-/* Gives all free memory back to the system now; returns how many bytes. */
+/* Gives all free memory back to the system now; returns how many bytes.
+ * GC never collects. Thread: the mutator's own. */
 STRATA_API size_t gc_trim(gc_mutator *mutator);
 
 /* A place where a collection may happen and others may stop this thread. */
@@ -493,7 +522,9 @@ STRATA_API bool gc_is_enabled(const gc_heap *heap);
 /* Thresholds and counts, as CPython's: [0] bytes allocated before a gen0
  * collection, [1] gen0 collections before one of gen1, [2] gen1 collections
  * before one of gen2 (and growth). Setting [0] fixes the nursery; 0 there lets
- * it adapt again. */
+ * it adapt again. GC_BAD_OPTION for more than the hard limit there, and for 0
+ * elsewhere. Misuse for a generation that there is not.
+ * Thread: any; to set, any attached, which is checked on request. */
 STRATA_API size_t gc_threshold(const gc_heap *heap, unsigned generation);
 STRATA_API gc_status gc_threshold_set(gc_heap *heap, unsigned generation, size_t value);
 STRATA_API size_t gc_count(const gc_heap *heap, unsigned generation);
@@ -509,13 +540,15 @@ STRATA_API const char *gc_status_name(gc_status status);
 /* ---- Limits and bytes outside ------------------------------------------- */
 
 /* Sets the limits in bytes; 0 leaves one as it is. GC_BAD_OPTION if the hard
- * limit would be under what is committed now, or over the reserved range. */
+ * limit would be under what is committed now, or over the reserved range.
+ * GC never collects. Thread: any attached; checked on request. */
 STRATA_API gc_status gc_limit_set(gc_heap *heap, size_t soft, size_t hard);
 
 /* Says that `object` (NULL: the program at large) holds `change` more, or
  * fewer, bytes outside the heap. They count in pacing; an object's charge is
- * dropped with it. GC_NO_MEMORY if a new charge cannot be noted; misuse to
- * take away more than there is. GC never collects. */
+ * dropped with it. GC_NO_MEMORY if a new charge cannot be noted, or if there
+ * would be more than SIZE_MAX / 8 bytes in all; misuse to take away more than
+ * there is. GC never collects. Thread: the mutator's own. */
 STRATA_API gc_status gc_external_adjust(gc_mutator *mutator, void *object, ptrdiff_t change);
 
 /* ---- Statistics --------------------------------------------------------- */

@@ -61,8 +61,8 @@ static inline void *gc_alloc_array(gc_mutator *mutator, const gc_type *type, siz
     uintptr_t start = fast->bump;
     size_t bytes;
 
-    if (__builtin_expect(length > GC_SMALL_BYTES || type->flags != 0 || type->alignment != 8 ||
-                             type->kind == GC_KIND_CONSERVATIVE,
+    if (__builtin_expect(length > GC_SMALL_BYTES || type->element_size == 0 || type->flags != 0 ||
+                             type->alignment != 8 || type->kind == GC_KIND_CONSERVATIVE,
                          0))
         return gc_alloc_slow(mutator, type, length);
     bytes = GC_OBJECT_BYTES(type->size + length * type->element_size) + sizeof(uint64_t);

@@ -9,9 +9,6 @@
 
 enum { DEMAND_MARGIN = 4 }; /* a quarter more than was needed */
 
-/* Trace callbacks of objects report here while the trace runs. */
-static const struct gc_visitor trace_visitor = {gc_trace_edge, gc_trace_kept, gc_trace_ambiguous};
-
 static void reach(struct gc_collector *collector, enum gc_phase phase)
 {
     collector->phase = phase;
@@ -36,6 +33,7 @@ static void retire_runs(struct gc_collector *collector)
         gc_mutator_retire_run(mutator, &collector->spaces);
     for (int kind = 0; kind <= GC_BLOCK_AMBIGUOUS; kind++)
         gc_young_run_close(&collector->spaces, &collector->born_pinned[kind]);
+    gc_young_run_close(&collector->spaces, &collector->idle_run);
 }
 
 size_t gc_live_bytes(const struct gc_collector *collector)
@@ -203,7 +201,6 @@ void gc_cycle_run(struct gc_collector *collector, const struct gc_request *reque
     gc_pin_all(collector);
     reach(collector, GC_PHASE_PINNED);
 
-    tracer->visitor = &trace_visitor;
     gc_types_trace(&collector->types, tracer);
     gc_trace_remembered(collector);
     gc_trace_roots(collector);

@@ -66,6 +66,7 @@ struct gc_collector {
     struct gc_set pinned_once; /* keys: objects */
     struct gc_mutator *mutators;
     struct gc_run born_pinned[GC_BLOCK_AMBIGUOUS + 1]; /* runs of pinning blocks, by kind */
+    struct gc_run idle_run;                            /* left by a mutator that was detached */
     struct gc_pace pace;
 
     gc_stacks stacks;

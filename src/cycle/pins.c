@@ -63,6 +63,7 @@ static void pin_by_callbacks(struct gc_collector *collector)
         if (root->exactness == GC_AMBIGUOUS)
             report(&collector->tracer, (void *)root->key.second);
     }
+    collector->tracer.visitor = NULL;
 }
 
 /* The words of a holder whose contents are ambiguous. */
@@ -77,6 +78,7 @@ static void pin_targets(uintptr_t holder, void *data)
     } else if (type->kind == GC_KIND_TRACED && (type->flags & GC_TYPE_AMBIGUOUS)) {
         tracer->visitor = &visitor;
         type->trace(tracer, (void *)holder);
+        tracer->visitor = NULL;
     }
 }
 

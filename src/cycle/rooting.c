@@ -118,7 +118,6 @@ static void trace_ranges(struct gc_collector *collector)
 static void trace_callbacks(struct gc_collector *collector)
 {
     static const struct gc_visitor visitor = {gc_trace_edge, gc_trace_kept, NULL};
-    const struct gc_visitor *before = collector->tracer.visitor;
 
     collector->tracer.visitor = &visitor;
     for (size_t i = 0; i < collector->roots.callbacks.count; i++) {
@@ -128,7 +127,7 @@ static void trace_callbacks(struct gc_collector *collector)
         if (root->exactness == GC_EXACT)
             report(&collector->tracer, (void *)root->key.second);
     }
-    collector->tracer.visitor = before;
+    collector->tracer.visitor = NULL;
 }
 
 static void trace_handles(struct gc_collector *collector)
@@ -143,7 +142,7 @@ static void trace_handles(struct gc_collector *collector)
         for (int i = 0; i < GC_HANDLE_SLOTS; i++)
             if (!gc_handle_is_free(page->slots[i]))
                 page->slots[i] = gc_trace_kept(tracer, page->slots[i]);
-        page->youngest = tracer->youngest;
+        page->youngest = (uint8_t)tracer->youngest;
     }
 }
 

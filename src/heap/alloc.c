@@ -239,16 +239,14 @@ static void collect_as_due(gc_heap *heap, gc_reason stress)
 static void collect_if_asked(gc_mutator *mutator)
 {
     gc_heap *heap = mutator->heap;
-    bool stress = (heap->collector.stress & GC_STRESS_COLLECT) != 0;
 
     if (heap->disabled != 0)
         return;
-    if (gc_pace_external_due(&heap->collector.pace, heap->collector.external_since)) {
+    if (gc_pace_external_due(&heap->collector.pace, heap->collector.external_since))
         collect_as_due(heap, GC_REASON_EXTERNAL);
-        gc_mutator_watch(mutator, stress);
-    } else if (stress) {
+    else if (mutator->watching & GC_WATCH_STRESS)
         collect_as_due(heap, GC_REASON_STRESS);
-    }
+    gc_mutator_unwatch(mutator, GC_WATCH_EXTERNAL);
 }
 
 static void *finish(const struct request *request, uintptr_t start)
@@ -268,27 +266,17 @@ static void *finish(const struct request *request, uintptr_t start)
     return (void *)object;
 }
 
-static void check_type(const gc_type *type, size_t length)
-{
-    if (type == NULL)
-        gc_misuse("gc_alloc", "the type is NULL");
-    if (type->alignment < 8 || type->alignment > 64 || (type->alignment & (type->alignment - 1)))
-        gc_misuse("gc_alloc", "the type's alignment is not 8, 16, 32 or 64");
-    if (length != 0 && type->element_size == 0)
-        gc_misuse("gc_alloc_array", "the type has no array part");
-    if (type->kind == GC_KIND_TRACED && type->trace == NULL)
-        gc_misuse("gc_alloc", "a traced type has no trace callback");
-}
-
 void *gc_alloc_slow(gc_mutator *mutator, const gc_type *type, size_t length)
 {
     struct request request = {.mutator = mutator, .type = type, .length = length};
     uintptr_t start = 0;
     gc_heap *heap;
 
-    gc_check_mutator(mutator, "gc_alloc");
-    check_type(type, length);
+    gc_check_may_collect(mutator, "gc_alloc");
     heap = request.heap = mutator->heap;
+    gc_check_type(heap, type, "gc_alloc");
+    if (length != 0 && type->element_size == 0)
+        gc_misuse("gc_alloc_array", "the type has no array part");
     if (!measure(&request))
         return NULL;
     if (mutator->watching)
@@ -307,7 +295,7 @@ void *gc_alloc_slow(gc_mutator *mutator, const gc_type *type, size_t length)
 
 void gc_safepoint_slow(gc_mutator *mutator)
 {
-    gc_check_mutator(mutator, "gc_safepoint");
+    gc_check_may_collect(mutator, "gc_safepoint");
     if (mutator->watching)
         collect_if_asked(mutator);
 }

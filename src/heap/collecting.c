@@ -49,7 +49,7 @@ static void check_report(const gc_report *report, const char *function)
 
 void gc_collect(gc_mutator *mutator, unsigned generation, gc_report *report)
 {
-    gc_check_mutator(mutator, "gc_collect");
+    gc_check_may_collect(mutator, "gc_collect");
     check_report(report, "gc_collect");
     gc_heap_collect(mutator->heap, generation > GC_OLD ? GC_OLD : generation, GC_REASON_REQUESTED);
     if (report != NULL)
@@ -58,7 +58,7 @@ void gc_collect(gc_mutator *mutator, unsigned generation, gc_report *report)
 
 void gc_compact(gc_mutator *mutator, gc_report *report)
 {
-    gc_check_mutator(mutator, "gc_compact");
+    gc_check_may_collect(mutator, "gc_compact");
     check_report(report, "gc_compact");
     gc_heap_compact(mutator->heap, GC_REASON_REQUESTED);
     gc_trim(mutator);
@@ -68,10 +68,12 @@ void gc_compact(gc_mutator *mutator, gc_report *report)
 
 size_t gc_trim(gc_mutator *mutator)
 {
-    struct gc_blocks *blocks = &mutator->heap->collector.blocks;
-    size_t before = gc_blocks_committed(blocks);
+    struct gc_blocks *blocks;
+    size_t before;
 
     gc_check_mutator(mutator, "gc_trim");
+    blocks = &mutator->heap->collector.blocks;
+    before = gc_blocks_committed(blocks);
     gc_blocks_trim(blocks, 0);
     return before - gc_blocks_committed(blocks);
 }
@@ -117,6 +119,7 @@ gc_status gc_threshold_set(gc_heap *heap, unsigned generation, size_t value)
 {
     struct gc_pace *pace = &heap->collector.pace;
 
+    gc_check_attached(heap, "gc_threshold_set");
     check_generation(generation, "gc_threshold_set");
     if (generation == GC_YOUNG) {
         if (value > heap->options.hard_limit)
@@ -136,7 +139,8 @@ gc_status gc_threshold_set(gc_heap *heap, unsigned generation, size_t value)
 
 size_t gc_heap_young_bytes(const gc_heap *heap)
 {
-    size_t bytes = heap->collector.spaces.handed_bytes;
+    const struct gc_run *idle = &heap->collector.idle_run;
+    size_t bytes = heap->collector.spaces.handed_bytes - (idle->limit - idle->bump);
     const gc_mutator *mutator = heap->collector.mutators;
 
     for (; mutator != NULL; mutator = mutator->next)

@@ -54,6 +54,15 @@ static size_t lane_words(const struct gc_collector *collector, bool at_most)
     return words;
 }
 
+static size_t mutator_bytes(const gc_mutator *mutator)
+{
+    size_t bytes = 0;
+
+    for (; mutator != NULL; mutator = mutator->next)
+        bytes += sizeof *mutator;
+    return bytes;
+}
+
 void gc_heap_count_overhead(gc_heap *heap)
 {
     struct gc_collector *collector = &heap->collector;
@@ -63,6 +72,8 @@ void gc_heap_count_overhead(gc_heap *heap)
     collector->blocks.overhead_bytes =
         lanes + sizeof *heap + gc_roots_bytes(&collector->roots) +
         gc_attachments_bytes(&collector->pins) + gc_attachments_bytes(&collector->charges) +
+        gc_set_bytes(&collector->pinned_once) + mutator_bytes(collector->mutators) +
+        mutator_bytes(heap->detached) +
         collector->handles.page_count * sizeof(struct gc_handle_page) +
         collector->blocks.chunk_count * sizeof(struct gc_chunk);
 }
@@ -109,6 +120,7 @@ static bool create_parts(gc_heap *heap, const struct gc_settings *settings)
     gc_set_create(&collector->pinned_once, sizeof(struct gc_key));
     for (int kind = 0; kind <= GC_BLOCK_AMBIGUOUS; kind++)
         gc_run_reset(&collector->born_pinned[kind]);
+    gc_run_reset(&collector->idle_run);
     if (!reserve_range(collector, settings->options.hard_limit) ||
         !gc_blocks_create(&collector->blocks, &collector->tables))
         return false;
@@ -175,31 +187,58 @@ gc_status gc_heap_create(const gc_options *options, gc_heap **heap)
     return GC_OK;
 }
 
+static void free_mutators(gc_heap *heap)
+{
+    while (heap->detached != NULL) {
+        gc_mutator *mutator = heap->detached;
+
+        heap->detached = mutator->next;
+        gc_os.free(mutator);
+    }
+}
+
 void gc_heap_destroy(gc_heap *heap)
 {
+    gc_check_heap(heap, "gc_heap_destroy");
     if (heap->collector.mutators != NULL)
         gc_misuse("gc_heap_destroy", "a mutator is still attached");
+    free_mutators(heap);
     destroy_parts(heap);
     gc_os.free(heap);
 }
 
+/* One that was detached, or a new one. Either is zero but for its heap. */
+static gc_mutator *take_mutator(gc_heap *heap)
+{
+    gc_mutator *mutator = heap->detached;
+
+    if (mutator != NULL)
+        heap->detached = mutator->next;
+    else
+        mutator = gc_os.allocate(sizeof *mutator);
+    return mutator;
+}
+
 gc_status gc_mutator_attach(gc_heap *heap, gc_mutator **mutator)
 {
+    struct gc_collector *collector = &heap->collector;
     gc_mutator *made;
 
+    gc_check_heap(heap, "gc_mutator_attach");
     /* One thread for a heap, until heaps stop several. */
-    if (heap->collector.mutators != NULL)
+    if (collector->mutators != NULL)
         return GC_BUSY;
-    made = gc_os.allocate(sizeof *made);
+    made = take_mutator(heap);
     if (made == NULL)
         return GC_NO_MEMORY;
     made->heap = heap;
     made->thread = gc_os_thread();
     made->stack_base = gc_os_stack_base();
-    gc_run_reset(&made->run);
-    gc_mutator_watch(made, (heap->collector.stress & GC_STRESS_COLLECT) != 0);
-    made->next = heap->collector.mutators;
-    heap->collector.mutators = made;
+    gc_mutator_take_run(made, &collector->idle_run);
+    if (collector->stress & GC_STRESS_COLLECT)
+        gc_mutator_watch(made, GC_WATCH_STRESS);
+    made->next = collector->mutators;
+    collector->mutators = made;
     *mutator = made;
     return GC_OK;
 }
@@ -208,26 +247,26 @@ static void unlink_mutator(gc_mutator *mutator)
 {
     gc_mutator **link = &mutator->heap->collector.mutators;
 
-    while (*link != NULL && *link != mutator)
+    while (*link != mutator)
         link = &(*link)->next;
-    if (*link == NULL)
-        gc_misuse("gc_mutator_detach", "this mutator is not attached");
     *link = mutator->next;
 }
 
+/* A thread that comes back, or comes for a moment, does not waste a run, and
+ * one that uses what it gave up is told so. */
 void gc_mutator_detach(gc_mutator *mutator)
 {
-    gc_heap *heap = mutator->heap;
+    gc_heap *heap;
 
-    gc_check_mutator(mutator, "gc_mutator_detach");
+    gc_check_may_end(mutator, "gc_mutator_detach");
     if (mutator->fast.frames != NULL)
         gc_misuse("gc_mutator_detach", "frames are still pushed");
-    if (heap->in_limit_callback)
-        gc_misuse("gc_mutator_detach", "called from a callback of this mutator");
+    heap = mutator->heap;
     gc_flush_logs(&heap->collector);
-    gc_mutator_retire_run(mutator, &heap->collector.spaces);
+    gc_mutator_give_run(mutator, &heap->collector.spaces, &heap->collector.idle_run);
     unlink_mutator(mutator);
-    gc_os.free(mutator);
+    *mutator = (gc_mutator){.heap = heap, .next = heap->detached};
+    heap->detached = mutator;
 }
 
 gc_heap *gc_mutator_heap(const gc_mutator *mutator)
@@ -243,22 +282,4 @@ void gc_heap_set_data(gc_heap *heap, void *data)
 void *gc_heap_data(const gc_heap *heap)
 {
     return heap->data;
-}
-
-void gc_check_mutator(const gc_mutator *mutator, const char *function)
-{
-    if (mutator == NULL)
-        gc_misuse(function, "the mutator is NULL");
-    if (mutator->thread != gc_os_thread())
-        gc_misuse(function, "this mutator belongs to another thread, or is detached");
-    if (mutator->heap->collector.phase != GC_PHASE_IDLE)
-        gc_misuse(function, "called from a callback that may not call it");
-}
-
-void gc_check_object(gc_heap *heap, const void *object, const char *function)
-{
-    if (object == NULL)
-        gc_misuse(function, "the object is NULL");
-    if (!gc_is_reference(&heap->collector.tables, (uintptr_t)object))
-        gc_misuse(function, "this is not a reference to an object of the heap");
 }

@@ -16,6 +16,8 @@ struct gc_heap {
     unsigned disabled; /* gc_disable calls not undone */
     bool in_limit_callback;
     bool callback_collected; /* ... and a full collection was tried in it */
+    unsigned visits;         /* gc_heap_visit calls under way */
+    gc_mutator *detached;    /* kept for the next to attach, and to know misuse by */
     /* Share of time near the limit. */
     uint64_t limit_started_ns; /* when the present run of limit collections began; 0 if none */
     uint64_t limit_collecting_ns;
@@ -28,11 +30,44 @@ struct gc_inspection {
 };
 extern const struct gc_inspection gc_inspection;
 
-/* The floor of a heap's entry points: misuse unless the thread may call. */
-void gc_check_mutator(const gc_mutator *mutator, const char *function);
+/* ---- Misuse, unless ... (checks.c) ---- */
 
-/* Misuse unless `object` is a reference to an object of the heap. */
+/* Whether checks that cost something were asked for. */
+static inline bool gc_is_checking(const gc_heap *heap)
+{
+    return heap->options.check >= GC_CHECK_CHEAP;
+}
+
+/* ... there is a heap, and no collection of it under way. */
+void gc_check_heap(const gc_heap *heap, const char *function);
+
+/* ... the calling thread is attached, too; that is checked when asked for. */
+void gc_check_attached(const gc_heap *heap, const char *function);
+
+/* ... the calling thread is the mutator's, and no collection is under way; ...
+ * nor a visit of the heap; ... nor the limit callback. */
+void gc_check_mutator(const gc_mutator *mutator, const char *function);
+void gc_check_may_collect(const gc_mutator *mutator, const char *function);
+void gc_check_may_end(const gc_mutator *mutator, const char *function);
+
+/* ... `object` is a reference to an object of the heap. The second looks no
+ * further than at its block, unless checks were asked for. */
 void gc_check_object(gc_heap *heap, const void *object, const char *function);
+void gc_check_object_quickly(gc_heap *heap, const void *object, const char *function);
+
+/* ... these words lie in the object, which is one of the heap's. */
+void gc_check_slots(const void *object, const void *slots, size_t count, const char *function);
+
+/* ... these words are whole ones outside of the heap. */
+void gc_check_outside(const gc_heap *heap, const void *slots, size_t count, const char *function);
+
+/* ... the handle is one of the heap's, and in use. */
+void gc_check_handle(gc_heap *heap, const gc_handle *handle, const char *function);
+
+/* ... instances can be made as the type says (types.c). */
+void gc_check_type(gc_heap *heap, const gc_type *type, const char *function);
+
+/* ---- Collections (collecting.c) ---- */
 
 /* Runs a collection of generations 0 to `generation`, now. */
 void gc_heap_collect(gc_heap *heap, unsigned generation, gc_reason reason);
@@ -54,6 +89,13 @@ static inline gc_heap *gc_heap_of(struct gc_collector *collector)
 static inline struct gc_tables *gc_heap_tables(gc_heap *heap)
 {
     return &heap->collector.tables;
+}
+
+static inline unsigned gc_heap_generation(gc_heap *heap, const void *object)
+{
+    struct gc_tables *tables = gc_heap_tables(heap);
+
+    return tables->blocks[gc_block_of(tables, (uintptr_t)object)].generation;
 }
 
 #endif

@@ -4,10 +4,14 @@
  */
 #include "heap/heap.h"
 
+/* Pacing adds to it, and takes shares of it. */
+static const size_t MOST_EXTERNAL = SIZE_MAX / 8;
+
 gc_status gc_limit_set(gc_heap *heap, size_t soft, size_t hard)
 {
     struct gc_blocks *blocks = &heap->collector.blocks;
 
+    gc_check_attached(heap, "gc_limit_set");
     if (hard != 0) {
         if (hard < gc_blocks_committed(blocks) || hard > heap->collector.range_bytes)
             return GC_BAD_OPTION;
@@ -19,18 +23,25 @@ gc_status gc_limit_set(gc_heap *heap, size_t soft, size_t hard)
     return GC_OK;
 }
 
+/* How many bytes are taken away; 0 if none are. Not -change: that may not be a
+ * number of its type. */
+static size_t decrease(ptrdiff_t change)
+{
+    return change < 0 ? 0 - (size_t)change : 0;
+}
+
 static gc_status charge_object(gc_mutator *mutator, uintptr_t object, ptrdiff_t change)
 {
     struct gc_attachments *charges = &mutator->heap->collector.charges;
     struct gc_charge new_charge = {.key = {object, 0}}, *charge;
-    unsigned generation = gc_generation_of(mutator, (void *)object);
+    unsigned generation = gc_heap_generation(mutator->heap, (void *)object);
 
     charge = gc_attachment_find(charges, generation, new_charge.key);
     if (charge == NULL)
         charge = gc_attachment_add(charges, generation, &new_charge);
     if (charge == NULL)
         return GC_NO_MEMORY;
-    if (change < 0 && (size_t)-change > charge->bytes)
+    if (decrease(change) > charge->bytes)
         gc_misuse("gc_external_adjust", "the object was charged less than this");
     charge->bytes += (size_t)change;
     if (charge->bytes == 0)
@@ -45,7 +56,7 @@ static void note_growth(gc_mutator *mutator, size_t growth)
 
     collector->external_since += growth;
     if (gc_pace_external_due(&collector->pace, collector->external_since))
-        gc_mutator_watch(mutator, true);
+        gc_mutator_watch(mutator, GC_WATCH_EXTERNAL);
 }
 
 gc_status gc_external_adjust(gc_mutator *mutator, void *object, ptrdiff_t change)
@@ -55,8 +66,10 @@ gc_status gc_external_adjust(gc_mutator *mutator, void *object, ptrdiff_t change
 
     gc_check_mutator(mutator, "gc_external_adjust");
     collector = &mutator->heap->collector;
-    if (change < 0 && (size_t)-change > collector->external_bytes)
+    if (decrease(change) > collector->external_bytes)
         gc_misuse("gc_external_adjust", "less is held outside than this");
+    if (change > 0 && (size_t)change > MOST_EXTERNAL - collector->external_bytes)
+        return GC_NO_MEMORY;
     if (object != NULL) {
         gc_check_object(mutator->heap, object, "gc_external_adjust");
         status = charge_object(mutator, (uintptr_t)object, change);

@@ -10,10 +10,10 @@
 #include <string.h>
 
 enum {
-    LEAST_LIMIT = 4 << 20,
+    LEAST_LIMIT = 1 << 20,
+    LEAST_DEFAULT_LIMIT = 4 << 20,
     MOST_NURSERY = 64 << 20,
-    DEFAULT_NURSERY = 1 << 20,
-    LEAST_NURSERY = 2 * GC_BLOCK_BYTES
+    DEFAULT_NURSERY = 1 << 20
 };
 
 struct choice {
@@ -214,9 +214,7 @@ static gc_status apply_settings(struct gc_settings *settings, const char *text, 
 static void complete_sizes(gc_options *options)
 {
     if (options->hard_limit == 0)
-        options->hard_limit = gc_os_memory_limit() / 4 * 3;
-    if (options->hard_limit < LEAST_LIMIT && options->hard_limit != 0)
-        options->hard_limit = gc_max(options->hard_limit, LEAST_LIMIT / 4);
+        options->hard_limit = gc_max(gc_os_memory_limit() / 4 * 3, LEAST_DEFAULT_LIMIT);
     if (options->soft_limit == 0)
         options->soft_limit = SIZE_MAX;
     if (options->nursery_max == 0) {
@@ -245,7 +243,7 @@ static void complete_numbers(gc_options *options)
 
 static gc_status check_bounds(const gc_options *options, char *why)
 {
-    if (options->hard_limit < LEAST_LIMIT / 4 || options->hard_limit > SIZE_MAX / 8)
+    if (options->hard_limit < LEAST_LIMIT || options->hard_limit > SIZE_MAX / 8)
         return refuse(why, "hard_limit", NULL, "must be at least 1 MiB, and in the address space");
     if (options->nursery_min > options->nursery_max)
         return refuse(why, "nursery_min", NULL, "must not be above nursery_max");

@@ -4,12 +4,10 @@
  */
 #include "heap/heap.h"
 
-static void check_slot(const void *slot, const char *function)
+static void check_exactness(gc_exactness exactness, const char *function)
 {
-    if (slot == NULL)
-        gc_misuse(function, "the slot is NULL");
-    if ((uintptr_t)slot % sizeof(void *) != 0)
-        gc_misuse(function, "the slot is not aligned to a word");
+    if ((unsigned)exactness > GC_AMBIGUOUS)
+        gc_misuse(function, "the exactness is not GC_EXACT or GC_AMBIGUOUS");
 }
 
 static gc_status add(struct gc_set *set, const struct gc_root *root, const char *function)
@@ -33,12 +31,14 @@ gc_status gc_root_add(gc_heap *heap, void *slot)
 {
     struct gc_root root = {.key = {(uintptr_t)slot, 0}};
 
-    check_slot(slot, "gc_root_add");
+    gc_check_attached(heap, "gc_root_add");
+    gc_check_outside(heap, slot, 1, "gc_root_add");
     return add(&heap->collector.roots.slots, &root, "gc_root_add");
 }
 
 gc_status gc_root_remove(gc_heap *heap, void *slot)
 {
+    gc_check_attached(heap, "gc_root_remove");
     return take_away(&heap->collector.roots.slots, (uintptr_t)slot, 0);
 }
 
@@ -47,12 +47,15 @@ gc_status gc_root_range_add(gc_heap *heap, void *start, size_t count, gc_exactne
     struct gc_root root = {
         .key = {(uintptr_t)start, 0}, .count = count, .exactness = (uint8_t)exactness};
 
-    check_slot(start, "gc_root_range_add");
+    gc_check_attached(heap, "gc_root_range_add");
+    gc_check_outside(heap, start, count, "gc_root_range_add");
+    check_exactness(exactness, "gc_root_range_add");
     return add(&heap->collector.roots.ranges, &root, "gc_root_range_add");
 }
 
 gc_status gc_root_range_remove(gc_heap *heap, void *start)
 {
+    gc_check_attached(heap, "gc_root_range_remove");
     return take_away(&heap->collector.roots.ranges, (uintptr_t)start, 0);
 }
 
@@ -61,27 +64,42 @@ gc_status gc_root_callback_add(gc_heap *heap, gc_root_fn *roots, void *data, gc_
     struct gc_root root = {.key = {(uintptr_t)roots, (uintptr_t)data},
                            .exactness = (uint8_t)exactness};
 
+    gc_check_attached(heap, "gc_root_callback_add");
     if (roots == NULL)
         gc_misuse("gc_root_callback_add", "the callback is NULL");
+    check_exactness(exactness, "gc_root_callback_add");
     return add(&heap->collector.roots.callbacks, &root, "gc_root_callback_add");
 }
 
 gc_status gc_root_callback_remove(gc_heap *heap, gc_root_fn *roots, void *data)
 {
+    gc_check_attached(heap, "gc_root_callback_remove");
     return take_away(&heap->collector.roots.callbacks, (uintptr_t)roots, (uintptr_t)data);
 }
 
 /* ---- Handles ---- */
 
+static void check_referent(gc_mutator *mutator, const void *object, const char *function)
+{
+    gc_check_mutator(mutator, function);
+    if (object != NULL)
+        gc_check_object_quickly(mutator->heap, object, function);
+}
+
+static void refer(uintptr_t *slot, const void *object)
+{
+    *slot = (uintptr_t)object;
+    gc_handle_page_of(slot)->youngest = GC_YOUNG;
+}
+
 gc_handle *gc_handle_create(gc_mutator *mutator, void *object)
 {
     uintptr_t *slot;
 
-    gc_check_mutator(mutator, "gc_handle_create");
+    check_referent(mutator, object, "gc_handle_create");
     slot = gc_handles_take(&mutator->heap->collector.handles);
-    if (slot == NULL)
-        return NULL;
-    gc_handle_set(mutator, (gc_handle *)slot, object);
+    if (slot != NULL)
+        refer(slot, object);
     return (gc_handle *)slot;
 }
 
@@ -90,17 +108,15 @@ void gc_handle_destroy(gc_mutator *mutator, gc_handle *handle)
     gc_check_mutator(mutator, "gc_handle_destroy");
     if (handle == NULL)
         return;
-    if (!gc_handles_give(&mutator->heap->collector.handles, (uintptr_t *)handle))
-        gc_misuse("gc_handle_destroy", "this handle was destroyed already");
+    gc_check_handle(mutator->heap, handle, "gc_handle_destroy");
+    gc_handles_give(&mutator->heap->collector.handles, (uintptr_t *)handle);
 }
 
 void gc_handle_set(gc_mutator *mutator, gc_handle *handle, void *object)
 {
-    if (((uintptr_t)object & 7) != 0)
-        gc_misuse("gc_handle_set", "this is not a reference to an object");
-    (void)mutator;
-    *(uintptr_t *)handle = (uintptr_t)object;
-    gc_handle_page_of(handle)->youngest = GC_YOUNG;
+    check_referent(mutator, object, "gc_handle_set");
+    gc_check_handle(mutator->heap, handle, "gc_handle_set");
+    refer((uintptr_t *)handle, object);
 }
 
 /* ---- Frames ---- */
@@ -112,28 +128,34 @@ void gc_frame_misnested(gc_mutator *mutator, gc_frame *frame)
     gc_misuse("gc_frame_pop", "this frame is not the one pushed last");
 }
 
+/* The frames above `top` lie in stack that is left, and may be overwritten:
+ * nothing is read there. So a frame that is not among those below goes unseen,
+ * unless there are none. */
 void gc_frame_unwind(gc_mutator *mutator, gc_frame *top)
 {
-    gc_frame *frame = mutator->fast.frames;
-
-    while (frame != NULL && frame != top)
-        frame = frame->below;
-    if (frame != top)
+    gc_check_mutator(mutator, "gc_frame_unwind");
+    if (top != NULL && mutator->fast.frames == NULL)
         gc_misuse("gc_frame_unwind", "this frame is not pushed");
     mutator->fast.frames = top;
 }
 
 /* ---- Pins ---- */
 
+static void check_pinned(gc_mutator *mutator, const void *object, const char *function)
+{
+    gc_check_mutator(mutator, function);
+    gc_check_object(mutator->heap, object, function);
+}
+
 gc_status gc_pin(gc_mutator *mutator, void *object)
 {
     struct gc_pin pin = {.key = {(uintptr_t)object, 0}, .count = 1}, *known;
-    struct gc_collector *collector = &mutator->heap->collector;
+    struct gc_collector *collector;
     unsigned generation;
 
-    gc_check_mutator(mutator, "gc_pin");
-    gc_check_object(mutator->heap, object, "gc_pin");
-    generation = gc_generation_of(mutator, object);
+    check_pinned(mutator, object, "gc_pin");
+    collector = &mutator->heap->collector;
+    generation = gc_heap_generation(mutator->heap, object);
     known = gc_attachment_find(&collector->pins, generation, pin.key);
     if (known != NULL) {
         known->count++;
@@ -148,13 +170,13 @@ gc_status gc_pin(gc_mutator *mutator, void *object)
 gc_status gc_unpin(gc_mutator *mutator, void *object)
 {
     struct gc_key key = {(uintptr_t)object, 0};
-    struct gc_collector *collector = &mutator->heap->collector;
+    struct gc_collector *collector;
     unsigned generation;
     struct gc_pin *pin;
 
-    gc_check_mutator(mutator, "gc_unpin");
-    gc_check_object(mutator->heap, object, "gc_unpin");
-    generation = gc_generation_of(mutator, object);
+    check_pinned(mutator, object, "gc_unpin");
+    collector = &mutator->heap->collector;
+    generation = gc_heap_generation(mutator->heap, object);
     pin = gc_attachment_find(&collector->pins, generation, key);
     if (pin == NULL)
         return GC_NOT_FOUND;
@@ -168,10 +190,10 @@ gc_status gc_unpin(gc_mutator *mutator, void *object)
 gc_status gc_pin_once(gc_mutator *mutator, void *object)
 {
     struct gc_key key = {(uintptr_t)object, 0};
-    struct gc_set *set = &mutator->heap->collector.pinned_once;
+    struct gc_set *set;
 
-    gc_check_mutator(mutator, "gc_pin_once");
-    gc_check_object(mutator->heap, object, "gc_pin_once");
+    check_pinned(mutator, object, "gc_pin_once");
+    set = &mutator->heap->collector.pinned_once;
     if (gc_set_find(set, key) != NULL)
         return GC_OK;
     if (gc_set_add(set, &key) == NULL)

@@ -89,12 +89,28 @@ static void verify_word(struct gc_tracer *tracer, uintptr_t word)
     (void)word; /* may be anything */
 }
 
-static const struct gc_visitor visitor = {verify_slot, verify_reference, verify_word};
+static const struct gc_visitor exact = {verify_slot, verify_reference, NULL};
+static const struct gc_visitor mixed = {verify_slot, verify_reference, verify_word};
 
 static bool is_plausible_type(const gc_type *type)
 {
     return type != NULL && (uintptr_t)type % 8 == 0 && type->kind <= GC_KIND_RETIRED &&
            type->alignment >= 8 && type->alignment <= 64;
+}
+
+/* What must not move, or holds words that may be anything, is not among what
+ * moves. A static type whose object_bytes lets the inline path allocate it
+ * puts it there. */
+static void verify_kind(struct gc_verifier *verifier)
+{
+    const gc_type *type = verifier->type;
+    uint32_t block = gc_block_of(verifier->tables, verifier->object);
+    bool is_own_kind = type->kind == GC_KIND_CONSERVATIVE || (type->flags & GC_TYPE_PINNED) ||
+                       (type->kind == GC_KIND_TRACED && (type->flags & GC_TYPE_AMBIGUOUS));
+
+    if (is_own_kind && verifier->tables->blocks[block].kind == GC_BLOCK_SMALL)
+        gc_fault_object(verifier, "is allocated inline, though its type is pinned or ambiguous "
+                                  "(its object_bytes must be GC_OUT_OF_LINE)");
 }
 
 /* An object ends within its block, or within its large object's blocks. */
@@ -118,7 +134,8 @@ static void verify_extent(struct gc_verifier *verifier)
 
 static void verify_references(struct gc_verifier *verifier)
 {
-    struct gc_tracer tracer = {.visitor = &visitor, .client = verifier};
+    bool is_mixed = (verifier->type->flags & GC_TYPE_AMBIGUOUS) != 0;
+    struct gc_tracer tracer = {.visitor = is_mixed ? &mixed : &exact, .client = verifier};
 
     if (verifier->type->kind == GC_KIND_TRACED)
         verifier->type->trace(&tracer, (void *)verifier->object);
@@ -145,6 +162,7 @@ static void verify_object(uintptr_t object, void *data)
         gc_fault_object(verifier, "has a log byte of no meaning");
     if (generation == GC_YOUNG && *gc_log_byte(object) != 0)
         gc_fault_object(verifier, "is young, but its log byte is set");
+    verify_kind(verifier);
     verify_extent(verifier);
     verify_references(verifier);
 }

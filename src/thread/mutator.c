@@ -29,8 +29,33 @@ void gc_mutator_retire_run(struct gc_mutator *mutator, struct gc_spaces *spaces)
     set_limit(mutator);
 }
 
-void gc_mutator_watch(struct gc_mutator *mutator, bool watching)
+void gc_mutator_give_run(struct gc_mutator *mutator, struct gc_spaces *spaces, struct gc_run *idle)
 {
-    mutator->watching = watching;
+    if (idle->block != GC_NO_BLOCK) {
+        gc_mutator_retire_run(mutator, spaces);
+        return;
+    }
+    mutator->run.bump = mutator->fast.bump;
+    *idle = mutator->run;
+    gc_run_reset(&mutator->run);
+}
+
+void gc_mutator_take_run(struct gc_mutator *mutator, struct gc_run *idle)
+{
+    mutator->run = *idle;
+    mutator->fast.bump = idle->bump;
+    gc_run_reset(idle);
+    set_limit(mutator);
+}
+
+void gc_mutator_watch(struct gc_mutator *mutator, uint8_t reason)
+{
+    mutator->watching |= reason;
+    set_limit(mutator);
+}
+
+void gc_mutator_unwatch(struct gc_mutator *mutator, uint8_t reason)
+{
+    mutator->watching &= (uint8_t)~reason;
     set_limit(mutator);
 }

@@ -30,6 +30,7 @@ static void open_page(struct gc_handles *handles, struct gc_handle_page *page)
         page->slots[i] = free_slot(i + 1 < GC_HANDLE_SLOTS ? i + 2 : 0);
     page->first_free = 1;
     page->youngest = GC_OLD;
+    page->owner = handles;
     page->next = handles->pages;
     handles->pages = page;
     handles->page_count++;
@@ -83,7 +84,7 @@ uintptr_t *gc_handles_take(struct gc_handles *handles)
         return NULL;
     page = handles->free_pages;
     slot = &page->slots[page->first_free - 1];
-    page->first_free = (uint32_t)(*slot >> 1);
+    page->first_free = (uint8_t)(*slot >> 1);
     page->used++;
     if (page->first_free == 0) {
         page->listed = 0;
@@ -93,15 +94,17 @@ uintptr_t *gc_handles_take(struct gc_handles *handles)
     return slot;
 }
 
-bool gc_handles_give(struct gc_handles *handles, uintptr_t *slot)
+void gc_handles_give(struct gc_handles *handles, uintptr_t *slot)
 {
     struct gc_handle_page *page = gc_handle_page_of(slot);
 
-    if (gc_handle_is_free(*slot))
-        return false;
     *slot = free_slot(page->first_free);
-    page->first_free = (uint32_t)(slot - page->slots) + 1;
+    page->first_free = (uint8_t)(slot - page->slots + 1);
     page->used--;
     list_free(handles, page);
-    return true;
+}
+
+bool gc_handles_own(const struct gc_handles *handles, const void *slot)
+{
+    return gc_handle_page_of(slot)->owner == handles;
 }

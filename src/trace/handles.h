@@ -20,10 +20,11 @@ struct gc_handle_page {
     struct gc_handle_page *next;      /* all pages */
     struct gc_handle_page *next_free; /* pages with a free slot */
     void *piece;                      /* what to free, in the first page of a piece */
-    uint32_t used;
-    uint32_t first_free; /* position + 1; 0 if full */
-    uint32_t youngest;   /* generation */
-    uint32_t listed;     /* in the list of pages with a free slot */
+    struct gc_handles *owner;
+    uint8_t used;
+    uint8_t first_free; /* position + 1; 0 if full */
+    uint8_t youngest;   /* generation */
+    uint8_t listed;     /* in the list of pages with a free slot */
     uintptr_t slots[GC_HANDLE_SLOTS];
 };
 
@@ -38,8 +39,11 @@ void gc_handles_destroy(struct gc_handles *handles);
 /* A free slot, set to 0; NULL without memory. */
 uintptr_t *gc_handles_take(struct gc_handles *handles);
 
-/* False if `slot` is not in use. */
-bool gc_handles_give(struct gc_handles *handles, uintptr_t *slot);
+/* Takes back a slot that is in use. */
+void gc_handles_give(struct gc_handles *handles, uintptr_t *slot);
+
+/* Whether the page is theirs in which `slot`, any readable address, would lie. */
+bool gc_handles_own(const struct gc_handles *handles, const void *slot);
 
 /* The page of a handle: pages are aligned to their size, 512 bytes. */
 static inline struct gc_handle_page *gc_handle_page_of(const void *slot)

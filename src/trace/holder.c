@@ -37,7 +37,7 @@ static void scan_holder_traced(struct gc_tracer *tracer, uintptr_t holder, const
     if (type->kind == GC_KIND_CONSERVATIVE)
         gc_scan_words(tracer, holder, type, gc_trace_ambiguous);
     else if (type->kind == GC_KIND_TRACED)
-        type->trace(tracer, (void *)holder);
+        gc_trace_object(tracer, holder, type);
     else
         gc_scan_slots(tracer, holder, type, gc_follow);
 }

@@ -45,7 +45,6 @@ void gc_tracer_end(struct gc_tracer *tracer)
         gc_copy_run_close(tracer->spaces, &tracer->to[i]);
         gc_copy_run_close(tracer->spaces, &tracer->medium[i]);
     }
-    tracer->visitor = NULL;
 }
 
 void gc_trace_edge(struct gc_tracer *tracer, void *slot)
@@ -72,6 +71,16 @@ void gc_trace_root(struct gc_tracer *tracer, void *slot)
         gc_queue(tracer, slot);
     else
         gc_follow(tracer, slot);
+}
+
+void gc_trace_object(struct gc_tracer *tracer, uintptr_t object, const gc_type *type)
+{
+    static const struct gc_visitor exact = {gc_trace_edge, gc_trace_kept, NULL};
+    static const struct gc_visitor mixed = {gc_trace_edge, gc_trace_kept, gc_trace_ambiguous};
+
+    tracer->visitor = type->flags & GC_TYPE_AMBIGUOUS ? &mixed : &exact;
+    type->trace(tracer, (void *)object);
+    tracer->visitor = NULL;
 }
 
 uintptr_t gc_trace_survivor(const struct gc_tracer *tracer, uintptr_t object)

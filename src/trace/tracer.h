@@ -27,7 +27,8 @@
 
 enum { GC_STACK_EDGE = 0, GC_STACK_SLOT = 1, GC_STACK_ARRAY = 2, GC_STACK_OBJECT = 3 };
 
-/* What a trace callback's reports lead to; set for the phase. */
+/* What a trace callback's reports lead to; set while one runs. NULL: it may
+ * not report that. */
 struct gc_visitor {
     void (*slot)(struct gc_tracer *tracer, void *slot);
     uintptr_t (*reference)(struct gc_tracer *tracer, uintptr_t reference);
@@ -103,6 +104,10 @@ void gc_trace_ambiguous(struct gc_tracer *tracer, uintptr_t word);
 
 /* Scans a holder that is not condemned, and remembers it anew if need be. */
 void gc_trace_holder(struct gc_tracer *tracer, uintptr_t holder);
+
+/* Runs the callback of an object of a traced type, whose reports are followed;
+ * words only from a type that is declared ambiguous. */
+void gc_trace_object(struct gc_tracer *tracer, uintptr_t object, const gc_type *type);
 
 /* Follows everything on the stack to its end. */
 void gc_trace_drain(struct gc_tracer *tracer);

@@ -5,6 +5,14 @@
 
 #include <string.h>
 
+size_t gc_inline_bytes(const gc_type *type)
+{
+    if (type->flags != 0 || type->alignment != GC_GRANULE_BYTES || type->element_size != 0 ||
+        type->kind == GC_KIND_CONSERVATIVE || type->size > GC_SMALL_BYTES)
+        return GC_OUT_OF_LINE;
+    return GC_INLINE_BYTES(type->size);
+}
+
 /* One piece of memory: the descriptor, then both offset tables. */
 struct gc_made_type *gc_made_type_create(struct gc_types *types, const gc_type *layout,
                                          uintptr_t class_object)
@@ -18,10 +26,10 @@ struct gc_made_type *gc_made_type_create(struct gc_types *types, const gc_type *
         return NULL;
     offsets = (uint32_t *)(void *)(made + 1);
     made->type = *layout;
+    made->type.object_bytes = gc_inline_bytes(layout);
+    made->type.reserved = GC_TYPE_IS_MADE;
     made->kind = layout->kind;
-    if (layout->flags != 0 || layout->alignment != GC_GRANULE_BYTES ||
-        layout->kind == GC_KIND_CONSERVATIVE)
-        made->type.object_bytes = GC_OUT_OF_LINE;
+    made->owner = types;
     made->class_object = class_object;
     if (refs != 0)
         memcpy(offsets, layout->refs, refs);
@@ -73,7 +81,7 @@ void gc_types_trace(struct gc_types *types, struct gc_tracer *tracer)
 
 void gc_type_seen(struct gc_tracer *tracer, const gc_type *type)
 {
-    struct gc_made_type *made = (struct gc_made_type *)(uintptr_t)type;
+    struct gc_made_type *made = gc_made_type(type);
 
     made->is_seen = 1;
     made->type.kind = made->kind;

@@ -14,9 +14,13 @@
 
 enum { GC_KIND_RETIRED = GC_KIND_INTERNAL };
 
+/* In gc_type.reserved, which is 0 in a static one. */
+enum { GC_TYPE_IS_MADE = 0x5d };
+
 struct gc_made_type {
     gc_type type; /* first: a gc_type leads here */
     struct gc_made_type *next;
+    const struct gc_types *owner;
     uintptr_t class_object;
     void (*retired)(void *data);
     void *retired_data;
@@ -25,10 +29,19 @@ struct gc_made_type {
     uint8_t is_seen; /* an instance was, in the collection under way */
 };
 
+/* What object_bytes must be at most, and may be if it is not GC_OUT_OF_LINE. */
+size_t gc_inline_bytes(const gc_type *type);
+
 struct gc_types {
     struct gc_made_type *young; /* class object not in gen2, or not known to be */
     struct gc_made_type *old;
 };
+
+/* The descriptor made at run time that this is, or NULL. */
+static inline struct gc_made_type *gc_made_type(const gc_type *type)
+{
+    return type->reserved == GC_TYPE_IS_MADE ? (struct gc_made_type *)(uintptr_t)type : NULL;
+}
 
 struct gc_made_type *gc_made_type_create(struct gc_types *types, const gc_type *layout,
                                          uintptr_t class_object);
