@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum {
-    DENSE_PERCENT = 70,                /* expected survival that keeps young blocks in place */
+    DENSE_PERCENT = 90,                /* expected survival that keeps young blocks in place */
     SPARSE_LINES = GC_BLOCK_LINES / 2, /* free lines that make an old block worth evacuating */
     WASTED_LINES = GC_BLOCK_LINES / 5, /* ... when the old generation is scattered */
     LOOSE_LINES = 6,                   /* ... when everything is to be compacted */
@@ -39,20 +39,24 @@ static void prepare_block(struct gc_tables *tables, uint32_t block)
     info->flags &= (uint8_t) ~(GC_BLOCK_HAS_PINS | GC_BLOCK_ALL_REMEMBERED | GC_BLOCK_OVERFLOWED);
 }
 
-/* Free lines that make an old block worth evacuating. */
-static unsigned least_free_lines(const struct gc_collector *collector,
-                                 const struct gc_request *request)
+/* Whether the old generation's blocks hold much that is free. */
+static bool is_scattered(const struct gc_collector *collector)
 {
     const struct gc_generation *old = &collector->spaces.generations[GC_OLD];
     size_t small_bytes = old->bytes - old->large_bytes;
 
+    return (old->block_count << GC_BLOCK_LOG2) / SCATTERED_PERCENT > small_bytes / 100;
+}
+
+/* Free lines that make an old block worth evacuating. */
+static unsigned least_free_lines(const struct gc_collector *collector,
+                                 const struct gc_request *request)
+{
     if (collector->stress & GC_STRESS_EVACUATE_ALL)
         return 0;
     if (request->compact)
         return LOOSE_LINES;
-    if ((old->block_count << GC_BLOCK_LOG2) / SCATTERED_PERCENT > small_bytes / 100)
-        return WASTED_LINES;
-    return SPARSE_LINES;
+    return is_scattered(collector) ? WASTED_LINES : SPARSE_LINES;
 }
 
 /* Lines that the block's objects would leave free if they stood together. */
@@ -87,6 +91,7 @@ static void choose_sparse(struct gc_collector *collector, const struct gc_reques
     while (budget->sparse > budget->least && bytes[budget->sparse - 1] <= room)
         room -= bytes[--budget->sparse];
     collector->was_scarce = budget->sparse > budget->least;
+    collector->tracer.compacting = budget->least <= GC_BLOCK_LINES;
     budget->old_room =
         room > GC_BLOCK_BYTES ? room - GC_BLOCK_BYTES : 0; /* a last one is half full */
 }
@@ -97,6 +102,8 @@ static bool is_expected_dense(const struct gc_collector *collector, unsigned gen
         return false;
     if (collector->stress & GC_STRESS_IN_PLACE)
         return true;
+    if (generation == GC_MIDDLE && is_scattered(collector))
+        return false; /* copies fill the holes */
     return generation < GC_OLD && collector->pace.survival_percent[generation] >= DENSE_PERCENT;
 }
 

@@ -9,11 +9,15 @@
 #include "cycle/pace.h"
 
 enum {
-    GROW_PERCENT = 15,         /* survival above which the nursery doubles */
-    SHRINK_PERCENT = 3,        /* ... and below which it halves */
-    MIDDLE_SHARE = 8,          /* gen1 is collected when it holds live bytes over this */
-    LIVE_SHARE = 4,            /* most of the nursery: live bytes over this */
-    ROOM_SHARE = 3,            /* ... and of the room left under the limit */
+    GROW_PERCENT = 15,    /* survival above which the nursery doubles, */
+    SHRINK_PERCENT = 3,   /* below which it halves, */
+    LASTING_PERCENT = 80, /* and from which a larger one may not help: */
+    LASTING_RUN = 4,      /* so many collections in a row show that it does not */
+    LEAST_PATIENCE = 32,  /* collections before it is tried again, doubled each time */
+    MOST_PATIENCE = 512,
+    LIVE_SHARE = 2,            /* most of the nursery: live bytes over this, */
+    ROOM_SHARE = 3,            /* and of the room left under the limit */
+    MIDDLE_SHARE = 3,          /* gen1 is full with live bytes over this */
     SLACK_BYTES = 4 << 20,     /* growth that is always allowed */
     LEAST_EXTERNAL = 64 << 20, /* bytes charged that call for a collection, at least */
     SOFT_GROWTH_PERCENT = 15
@@ -42,19 +46,46 @@ void gc_pace_start(struct gc_pace *pace)
     pace->nursery = pace->nursery_fixed != 0 ? pace->nursery_fixed : pace->nursery_min;
     pace->count1 = pace->count2 = 0;
     pace->live_full = 0;
+    pace->patience = LEAST_PATIENCE;
+    pace->patience_left = pace->lasting_run = 0;
     pace->trigger = SLACK_BYTES;
+}
+
+/* Where nearly all of the young survive however large the nursery is (a cache,
+ * a ring of messages), a small one is as good, and they are promoted in place:
+ * it goes back to its least, and growing is tried again only later. */
+static bool is_lasting(struct gc_pace *pace, bool lasts)
+{
+    if (pace->patience_left > 0) {
+        pace->patience_left--;
+        return true;
+    }
+    if (!lasts) {
+        pace->lasting_run = 0;
+        pace->patience = LEAST_PATIENCE;
+        return false;
+    }
+    if (++pace->lasting_run < LASTING_RUN)
+        return false;
+    pace->lasting_run = 0;
+    pace->patience_left = pace->patience;
+    if (pace->patience < MOST_PATIENCE)
+        pace->patience *= 2;
+    return true;
 }
 
 static void adapt_nursery(struct gc_pace *pace, const struct gc_pace_now *now)
 {
-    size_t handed = now->young_before, most;
+    size_t before = now->young_before, survived = now->young_survived;
+    size_t most = clamp(now->live_bytes / LIVE_SHARE, pace->nursery_min, pace->nursery_max);
 
-    most = clamp(now->live_bytes / LIVE_SHARE, pace->nursery_min, pace->nursery_max);
-    if (handed >= pace->nursery / 2) {
-        if (now->young_survived > percent_of(handed, GROW_PERCENT))
-            pace->nursery = saturating_add(pace->nursery, pace->nursery);
-        else if (now->young_survived < percent_of(handed, SHRINK_PERCENT))
+    if (before >= pace->nursery / 2) {
+        if (is_lasting(pace, survived > percent_of(before, LASTING_PERCENT)))
+            pace->nursery = pace->nursery_min;
+        else if (survived < percent_of(before, SHRINK_PERCENT))
             pace->nursery /= 2;
+        else if (survived > percent_of(before, GROW_PERCENT))
+            pace->nursery = saturating_add(pace->nursery, pace->nursery);
     }
     pace->nursery = clamp(pace->nursery, pace->nursery_min, most);
 }

@@ -25,6 +25,9 @@ struct gc_pace {
     size_t live_full;             /* bytes, outside ones included, that the last full one left */
     size_t trigger;               /* ... at which the next full one comes */
     unsigned survival_percent[2]; /* of gen0 and gen1, at their last collection */
+    unsigned lasting_run;         /* collections in a row that nearly all survived */
+    unsigned patience;            /* collections to wait after the next such run */
+    unsigned patience_left;       /* ... and still to wait */
 };
 
 /* What the heap holds when a collection is over. */

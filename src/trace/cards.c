@@ -145,28 +145,60 @@ static uint8_t least_card(const struct gc_tracer *tracer)
     return tracer->oldest == GC_YOUNG ? GC_CARD_YOUNG : GC_CARD_MIDDLE;
 }
 
+/* Marked cards on their way: what they cover is fetched while others are
+ * looked for. */
+enum { CARDS_AHEAD = 8 };
+
+struct card_queue {
+    uintptr_t cards[CARDS_AHEAD]; /* addresses that they cover first; 0 if none */
+    unsigned next;
+};
+
+/* Queues a card, or with 0 none; scans the one that has waited longest. */
+static void pass_card(struct card_scan *scan, struct card_queue *queue, uintptr_t at, uintptr_t end)
+{
+    uintptr_t due = queue->cards[queue->next];
+
+    queue->cards[queue->next] = at;
+    queue->next = (queue->next + 1) % CARDS_AHEAD;
+    gc_prefetch((const void *)at);
+    gc_prefetch((const void *)(at + GC_LINE_BYTES / 2));
+    if (due != 0)
+        visit_card(scan, due, next_card(due, end));
+}
+
+/* Whether the eight cards from that of `at` on are clean, and in the array. */
+static bool are_eight_clean(const uint8_t *card, uintptr_t at, uintptr_t end)
+{
+    uint64_t eight;
+
+    memcpy(&eight, card, sizeof eight);
+    return eight == 0 && end - at > 8 * GC_LINE_BYTES;
+}
+
 void gc_cards_scan_marked(struct gc_tracer *tracer, uintptr_t array)
 {
     struct card_scan scan = begin(tracer, array);
+    struct card_queue queue = {.next = 0};
     uintptr_t end = array + gc_payload_bytes(scan.type, array), at = array;
     uint8_t least = least_card(tracer);
 
     while (at < end) {
         uint8_t *card = &tracer->tables->lines[gc_line_of(tracer->tables, at)];
-        uint64_t eight;
 
-        memcpy(&eight, card, sizeof eight);
-        if (eight == 0 && end - at > 8 * GC_LINE_BYTES) {
+        if (are_eight_clean(card, at, end)) {
             at = gc_round_down(at, GC_LINE_BYTES) + 8 * GC_LINE_BYTES;
             continue;
         }
         if (*card >= least) {
             *card = GC_CARD_CLEAN;
-            visit_card(&scan, at, next_card(at, end));
+            pass_card(&scan, &queue, at, end);
         } else if (*card == GC_CARD_MIDDLE) {
             scan.youngest = scan.youngest < GC_MIDDLE ? scan.youngest : GC_MIDDLE;
         }
         at = next_card(at, end);
     }
+    for (int i = 0; i < CARDS_AHEAD; i++)
+        pass_card(&scan, &queue, 0, end);
     finish(&scan);
 }

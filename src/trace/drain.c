@@ -16,7 +16,11 @@
 #include "trace/scan.h"
 #include "trace/types.h"
 
-enum { RING = 16, ARRAY_PIECE = 256 };
+enum {
+    RING = 16,
+    ARRAY_PIECE = 256,
+    SECOND_LINE = 40 /* bytes into an object: most end here or before, often on another line */
+};
 
 /* Scans part of an array and leaves the rest on the stack, so that a large
  * array does not fill it. */
@@ -158,6 +162,7 @@ GC_ALWAYS_INLINE uintptr_t test_edge(struct gc_tracer *tracer, uintptr_t entry)
     if (!gc_test_and_mark(tracer, entry))
         return 0;
     gc_prefetch(gc_header(entry));
+    gc_prefetch((const void *)(entry + SECOND_LINE));
     gc_prefetch(&tracer->tables->lines[gc_line_of(tracer->tables, entry)]);
     return entry;
 }
