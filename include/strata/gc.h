@@ -277,7 +277,7 @@ typedef struct gc_options {
     size_t soft_limit;         /* bytes; above it old collections come sooner; default none */
     size_t nursery_min;        /* bytes; default 1 MiB */
     size_t nursery_max;        /* bytes; default a quarter of the hard limit, at most 64 MiB */
-    uint32_t threshold1;       /* gen0 collections between those of gen1; default 4 */
+    uint32_t threshold1;       /* gen0 collections between those of gen1, at most; default 8 */
     uint32_t threshold2;       /* gen1 collections between those of gen2, at least; default 2 */
     uint32_t growth_percent;   /* growth of the old generation before a collection; default 50 */
     uint32_t gc_share_percent; /* most time spent collecting near the limit; default 90 */

@@ -91,6 +91,7 @@ static void choose_sparse(struct gc_collector *collector, const struct gc_reques
     while (budget->sparse > budget->least && bytes[budget->sparse - 1] <= room)
         room -= bytes[--budget->sparse];
     collector->was_scarce = budget->sparse > budget->least;
+    collector->tracer.compacting = budget->least <= GC_BLOCK_LINES;
     budget->old_room =
         room > GC_BLOCK_BYTES ? room - GC_BLOCK_BYTES : 0; /* a last one is half full */
 }

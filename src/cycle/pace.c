@@ -17,7 +17,7 @@ enum {
     MOST_PATIENCE = 512,
     LIVE_SHARE = 2,            /* most of the nursery: live bytes over this, */
     ROOM_SHARE = 3,            /* and of the room left under the limit */
-    MIDDLE_SHARE = 8,          /* gen1 is full with live bytes over this */
+    MIDDLE_SHARE = 3,          /* gen1 is full with live bytes over this */
     SLACK_BYTES = 4 << 20,     /* growth that is always allowed */
     LEAST_EXTERNAL = 64 << 20, /* bytes charged that call for a collection, at least */
     SOFT_GROWTH_PERCENT = 15

@@ -44,13 +44,6 @@ static void unpin(uintptr_t object, void *data)
     *gc_state_byte(object) &= (uint8_t)~GC_STATE_PINNED_ONCE;
 }
 
-static void count_bytes(uintptr_t object, void *data)
-{
-    size_t *bytes = data;
-
-    *bytes += gc_extent_bytes(gc_object_type(object), object);
-}
-
 static void list_holes(struct gc_spaces *spaces, uint32_t block, unsigned age)
 {
     struct gc_block *info = &spaces->tables->blocks[block];
@@ -77,8 +70,8 @@ static void keep_block(struct gc_collector *collector, uint32_t block, unsigned 
     if (info->flags & GC_BLOCK_HAS_PINS)
         gc_block_visit(tables, block, tables->starts, unpin, NULL);
     if (age > info->generation)
-        gc_block_visit(tables, block, tables->starts, count_bytes,
-                       &collector->tracer.counts.promoted_in_place_bytes);
+        collector->tracer.counts.promoted_in_place_bytes +=
+            (size_t)tables->live[block] * GC_GRANULE_BYTES;
     info->flags &= (uint8_t) ~(GC_BLOCK_UNPARSED | GC_BLOCK_HAS_PINS);
     info->flags |= GC_BLOCK_SWEPT;
     info->fresh_end = 0;

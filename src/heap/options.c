@@ -228,7 +228,7 @@ static void complete_sizes(gc_options *options)
 static void complete_numbers(gc_options *options)
 {
     if (options->threshold1 == 0)
-        options->threshold1 = 4;
+        options->threshold1 = 8;
     if (options->threshold2 == 0)
         options->threshold2 = 2;
     if (options->growth_percent == 0)

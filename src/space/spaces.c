@@ -35,6 +35,13 @@ void gc_generation_add(struct gc_spaces *spaces, uint32_t block, unsigned genera
     }
 }
 
+/* No room any more; what was copied through the run stays counted. */
+static void end_run(struct gc_run *run)
+{
+    run->bump = run->limit = run->from = run->tallied = 0;
+    run->block = GC_NO_BLOCK;
+}
+
 /* Takes a free block into a generation and opens it whole. */
 static bool open_free_block(struct gc_spaces *spaces, struct gc_run *run, unsigned generation,
                             enum gc_block_kind kind, enum gc_taker taker)
@@ -49,12 +56,11 @@ static bool open_free_block(struct gc_spaces *spaces, struct gc_run *run, unsign
                                                       .flags = GC_BLOCK_UNPARSED | GC_BLOCK_OPEN,
                                                       .next_hole = GC_NO_BLOCK};
     gc_generation_add(spaces, block, generation);
-    *run = (struct gc_run){.bump = start,
-                           .limit = start + GC_BLOCK_BYTES,
-                           .from = start,
-                           .block = block,
-                           .line = GC_BLOCK_LINES,
-                           .whole = true};
+    run->bump = run->from = run->tallied = start;
+    run->limit = start + GC_BLOCK_BYTES;
+    run->block = block;
+    run->line = GC_BLOCK_LINES;
+    run->whole = true;
     return true;
 }
 
@@ -72,7 +78,7 @@ static bool open_hole(struct gc_spaces *spaces, struct gc_run *run, size_t bytes
         while (line < GC_BLOCK_LINES && lines[line] == 0)
             line++;
         if ((size_t)(line - first) * GC_LINE_BYTES >= bytes) {
-            run->from = run->bump = start + (size_t)first * GC_LINE_BYTES;
+            run->from = run->bump = run->tallied = start + (size_t)first * GC_LINE_BYTES;
             run->limit = start + (size_t)line * GC_LINE_BYTES;
             run->line = line;
             run->whole = false;
@@ -94,8 +100,8 @@ static bool open_listed_hole(struct gc_spaces *spaces, struct gc_run *run, uint3
     while (*list != GC_NO_BLOCK) {
         struct gc_block *info = &spaces->tables->blocks[*list];
 
-        gc_run_reset(run);
         run->block = *list;
+        run->line = 0;
         *list = info->next_hole;
         info->next_hole = GC_NO_BLOCK;
         info->flags |= GC_BLOCK_OPEN;
@@ -105,7 +111,7 @@ static bool open_listed_hole(struct gc_spaces *spaces, struct gc_run *run, uint3
         }
         info->flags &= (uint8_t)~GC_BLOCK_OPEN;
     }
-    gc_run_reset(run);
+    end_run(run);
     return false;
 }
 
@@ -113,7 +119,7 @@ static void close_run(struct gc_spaces *spaces, struct gc_run *run)
 {
     if (run->block != GC_NO_BLOCK)
         spaces->tables->blocks[run->block].flags &= (uint8_t)~GC_BLOCK_OPEN;
-    gc_run_reset(run);
+    end_run(run);
 }
 
 /* What was handed out but not used does not count. */
@@ -160,6 +166,8 @@ void gc_copy_run_sync(struct gc_spaces *spaces, struct gc_run *run)
 {
     if (run->block == GC_NO_BLOCK)
         return;
+    run->bytes += run->bump - run->tallied;
+    run->tallied = run->bump;
     if (run->whole) {
         struct gc_block *info = &spaces->tables->blocks[run->block];
 

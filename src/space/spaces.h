@@ -32,6 +32,10 @@ struct gc_run {
     uint32_t block; /* GC_NO_BLOCK if none is open */
     uint32_t line;  /* where to look for the block's next hole */
     bool whole;     /* the block was wholly free */
+    /* Collectors' runs: what was copied through it, over all its blocks. */
+    uintptr_t tallied; /* up to here */
+    size_t bytes;
+    size_t objects;
 };
 
 struct gc_spaces {

@@ -75,6 +75,13 @@ GC_ALWAYS_INLINE void gc_copy_words(uint64_t *to, const uint64_t *from, size_t b
         to[i] = from[i];
 }
 
+/* Of what moves to gen2, that which was there before is not promoted. */
+static inline void gc_count_compacted(struct gc_tracer *tracer, uintptr_t object, size_t bytes)
+{
+    if (tracer->tables->blocks[gc_block_of(tracer->tables, object)].generation == GC_OLD)
+        tracer->counts.compacted_bytes += bytes;
+}
+
 /* An object that cannot be copied stays, and its block with it. */
 void gc_keep_in_place(struct gc_tracer *tracer, uintptr_t object, uint8_t state);
 
@@ -101,11 +108,9 @@ GC_ALWAYS_INLINE uintptr_t gc_evacuate(struct gc_tracer *tracer, uintptr_t objec
     gc_copy_words((uint64_t *)start, (const uint64_t *)(object - GC_HEADER_BYTES - prefix), bytes);
     *gc_log_byte(copy) = 0;
     gc_forward(object, copy);
-    tracer->counts.moved_bytes += bytes;
-    gc_count_survivor(tracer, generation, bytes);
-    if (generation == GC_OLD &&
-        tracer->tables->blocks[gc_block_of(tracer->tables, object)].generation == GC_OLD)
-        tracer->counts.compacted_bytes += bytes;
+    run->objects++;
+    if (GC_UNLIKELY(tracer->compacting))
+        gc_count_compacted(tracer, object, bytes);
     if (type->kind != GC_KIND_LEAF)
         gc_push_object(tracer, copy);
     return copy;

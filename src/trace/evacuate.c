@@ -23,6 +23,7 @@ static uintptr_t bump(struct gc_run *run, const gc_type *type, size_t bytes)
     for (size_t i = 0; i < padding; i += GC_GRANULE_BYTES)
         *(uint64_t *)(start + i) = 0;
     run->bump = start + padding + bytes;
+    run->tallied += padding; /* no object's */
     return start + padding;
 }
 

@@ -74,40 +74,43 @@ void gc_card_mark(const struct gc_tables *tables, uintptr_t object, const void *
 
 /* Whether what a slot of this type holds is a reference as it stands; a traced
  * type may keep it in a form of its own, a conservative one past its end. */
-static bool has_plain_slots(uintptr_t object)
+static bool has_plain_slots(const gc_type *type)
 {
-    uint8_t kind = gc_object_type(object)->kind;
-
-    return kind == GC_KIND_STRUCT || kind == GC_KIND_REFERENCES || kind == GC_KIND_ARRAY;
+    return type->kind == GC_KIND_STRUCT || type->kind == GC_KIND_REFERENCES ||
+           type->kind == GC_KIND_ARRAY;
 }
 
-/* The value is read back from the slot: a tagged word shares its target's
- * block, and one that is no reference does no harm. */
-static unsigned age_of_value(const struct gc_tables *tables, const void *slot)
+/* Marks the card; true if the array is not in the log yet. */
+static bool note_card(const struct gc_tables *tables, uintptr_t object, const void *slot,
+                      unsigned age)
 {
-    uintptr_t word = gc_load_word(slot);
-
-    return gc_in_range(tables, word) ? gc_state_age(tables->state[gc_block_of(tables, word)])
-                                     : UINT32_MAX;
-}
-
-bool gc_barrier_notes(const struct gc_tables *tables, uintptr_t object, const void *slot)
-{
-    unsigned holder_age = gc_age_of(tables, object), age = GC_YOUNG;
     uint8_t *log = gc_log_byte(object);
 
-    if (slot != NULL && has_plain_slots(object)) {
-        age = age_of_value(tables, slot);
-        if (age >= holder_age)
-            return false;
-    }
-    if (!gc_has_cards(tables, object)) {
-        *log &= (uint8_t)~GC_LOG_ARMED;
-        return true;
-    }
     gc_card_mark(tables, object, slot, age == GC_YOUNG ? GC_CARD_YOUNG : GC_CARD_MIDDLE);
     if (*log & GC_LOG_NOTED)
         return false;
     *log |= GC_LOG_NOTED;
+    return true;
+}
+
+/* The value is read back from the slot: a tagged word shares its target's
+ * block, and one that is no reference does no harm. */
+bool gc_barrier_notes(const struct gc_tables *tables, uintptr_t object, const void *slot)
+{
+    const gc_type *type = gc_header_type(*gc_header(object));
+    unsigned age = GC_YOUNG;
+
+    if (GC_LIKELY(slot != NULL && has_plain_slots(type))) {
+        uintptr_t word = gc_load_word(slot);
+
+        if (!gc_in_range(tables, word))
+            return false;
+        age = gc_age_of(tables, word);
+        if (age >= gc_age_of(tables, object))
+            return false;
+    }
+    if (gc_has_cards(tables, object))
+        return note_card(tables, object, slot, age);
+    *gc_log_byte(object) &= (uint8_t)~GC_LOG_ARMED;
     return true;
 }

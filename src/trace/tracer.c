@@ -32,6 +32,7 @@ void gc_tracer_begin(struct gc_tracer *tracer, unsigned oldest, bool prefetching
     tracer->overflowed = false;
     tracer->mark_only = false;
     tracer->fill_holes = oldest < GC_OLD;
+    tracer->compacting = false;
     tracer->counts = (struct gc_trace_counts){0};
     for (int i = 0; i < GC_GENERATIONS; i++) {
         gc_run_reset(&tracer->to[i]);
@@ -39,11 +40,21 @@ void gc_tracer_begin(struct gc_tracer *tracer, unsigned oldest, bool prefetching
     }
 }
 
+/* What a run counted joins what was marked in place. */
+static void count_run(struct gc_tracer *tracer, int generation, const struct gc_run *run)
+{
+    tracer->counts.moved_bytes += run->bytes;
+    tracer->counts.bytes[generation] += run->bytes;
+    tracer->counts.objects[generation] += run->objects;
+}
+
 void gc_tracer_end(struct gc_tracer *tracer)
 {
     for (int i = 0; i < GC_GENERATIONS; i++) {
         gc_copy_run_close(tracer->spaces, &tracer->to[i]);
         gc_copy_run_close(tracer->spaces, &tracer->medium[i]);
+        count_run(tracer, i, &tracer->to[i]);
+        count_run(tracer, i, &tracer->medium[i]);
     }
 }
 

@@ -69,6 +69,7 @@ struct gc_tracer {
     struct gc_run medium[GC_GENERATIONS]; /* those that do not fit a hole */
     bool fill_holes;                      /* of gen2: it is not condemned */
     bool mark_only;                       /* nothing may be copied any more */
+    bool compacting;                      /* blocks of gen2 are evacuated */
     unsigned oldest;                      /* generation condemned */
     struct gc_trace_counts counts;
 };
