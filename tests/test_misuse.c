@@ -357,7 +357,7 @@ static void impossible_limits_are_refused(void **state)
     struct world *world = *state;
     size_t before = stats_of(world->heap).hard_limit;
 
-    assert_int_equal(gc_limit_set(world->heap, 0, 1), GC_BAD_OPTION);
+    assert_int_equal(gc_limit_set(world->heap, 0, ((size_t)1 << 20) - 1), GC_BAD_OPTION);
     assert_int_equal(gc_limit_set(world->heap, 5, SIZE_MAX), GC_BAD_OPTION);
     assert_int_equal(stats_of(world->heap).hard_limit, before);
     assert_int_equal(stats_of(world->heap).soft_limit, 0);

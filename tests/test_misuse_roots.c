@@ -269,8 +269,7 @@ static void handles_are_used_while_they_live(void **state)
 static void handles_are_used_in_their_heap(void **state)
 {
     (void)state;
-    expect_misuse(set_handle_of_another_heap, "gc_handle_set",
-                  "this is not a handle of the heap");
+    expect_misuse(set_handle_of_another_heap, "gc_handle_set", "this is not a handle of the heap");
     expect_misuse(destroy_handle_of_another_heap, "gc_handle_destroy",
                   "this is not a handle of the heap");
     expect_misuse(destroy_what_is_no_handle, "gc_handle_destroy",

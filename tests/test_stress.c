@@ -24,7 +24,13 @@ static struct world *make_stressed(const char *settings)
     return world_make(&options);
 }
 
-/* Runs `act` in a child; the signal that ended it, or 0. */
+static void exit_with(int sign)
+{
+    _exit(sign);
+}
+
+/* Runs `act` in a child; the signal that ended it, or 0. The child catches it,
+ * for tools that report each uncaught one. */
 static int signal_of(void (*act)(struct world *), struct world *world)
 {
     struct rlimit no_core = {0, 0};
@@ -34,13 +40,14 @@ static int signal_of(void (*act)(struct world *), struct world *world)
     assert_true(child >= 0);
     if (child == 0) {
         (void)setrlimit(RLIMIT_CORE, &no_core);
-        (void)signal(SIGSEGV, SIG_DFL);
-        (void)signal(SIGBUS, SIG_DFL);
+        (void)signal(SIGSEGV, exit_with);
+        (void)signal(SIGBUS, exit_with);
+        (void)signal(SIGABRT, exit_with);
         act(world);
         _exit(0);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
-    return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    return WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
 }
 
 /* ---- stress=collect ----------------------------------------------------- */
@@ -186,6 +193,12 @@ static void read_current(struct world *world)
     sink = ((volatile struct node *)world->root[0])->value;
 }
 
+/* A tool that saw the access may end the child in a way of its own. */
+static bool is_fault(int sign)
+{
+    return sign == SIGSEGV || sign == SIGBUS || (is_slowed() && sign != 0);
+}
+
 static void a_stale_pointer_faults(void **state)
 {
     struct world *world = make_stressed("stress=evacuate-all");
@@ -200,9 +213,9 @@ static void a_stale_pointer_faults(void **state)
         if ((uintptr_t)world->root[0] == stale)
             continue; /* a young collection, an old object */
         sign = signal_of(read_stale, world);
-        assert_true(sign == SIGSEGV || sign == SIGBUS);
+        assert_true(is_fault(sign));
         sign = signal_of(write_stale, world);
-        assert_true(sign == SIGSEGV || sign == SIGBUS);
+        assert_true(is_fault(sign));
         assert_int_equal(signal_of(read_current, world), 0);
     }
     assert_true(stale != 0);

@@ -264,8 +264,8 @@ typedef enum gc_reason {
 /* Called near the limit (in the mutator that allocates; never nested), before
  * a full collection gives up: `needed` bytes could not be had. The whole API is
  * legal in it but gc_mutator_detach and gc_heap_destroy. It may drop
- * references, run finalizers, or raise the limit. Returns true if it did
- * something worth another try. */
+ * references, run finalizers, or raise the limit. Returns, and not by longjmp:
+ * true if it did something worth another try. */
 typedef bool gc_limit_fn(gc_mutator *mutator, size_t needed, void *data);
 
 /* How a heap shall be. Zero in a field means its default. */

@@ -53,7 +53,7 @@ static inline size_t gc_max(size_t a, size_t b)
 /* Word `low` bits set from bit `first`; `count` from 1 to 64. */
 static inline uint64_t gc_bit_run(unsigned first, unsigned count)
 {
-    return (UINT64_MAX >> (64 - count)) << first;
+    return (UINT64_MAX >> (-count & 63)) << first;
 }
 
 static inline void gc_prefetch(const void *address)

@@ -92,8 +92,7 @@ static void choose_sparse(struct gc_collector *collector, const struct gc_reques
         room -= bytes[--budget->sparse];
     collector->was_scarce = budget->sparse > budget->least;
     collector->tracer.compacting = budget->least <= GC_BLOCK_LINES;
-    budget->old_room =
-        room > GC_BLOCK_BYTES ? room - GC_BLOCK_BYTES : 0; /* a last one is half full */
+    budget->old_room = room;
 }
 
 static bool is_expected_dense(const struct gc_collector *collector, unsigned generation)
@@ -183,9 +182,21 @@ static void condemn_large(struct gc_collector *collector, const struct gc_reques
     }
 }
 
+/* The reserve is for compaction: had copies of the young used it up, there
+ * would be nowhere to begin. Each run may leave a block half full. */
+static size_t room_for_copies(const struct gc_collector *collector,
+                              const struct gc_request *request)
+{
+    enum gc_taker taker = request->compact ? GC_FOR_COLLECTOR : GC_FOR_MUTATOR;
+    size_t room = gc_blocks_room(&collector->blocks, taker);
+    size_t runs = request->compact ? GC_BLOCK_BYTES : 4 * GC_BLOCK_BYTES;
+
+    return room > runs ? room - runs : 0;
+}
+
 void gc_condemn(struct gc_collector *collector, const struct gc_request *request)
 {
-    struct budget budget = {.room = gc_blocks_room(&collector->blocks, GC_FOR_COLLECTOR),
+    struct budget budget = {.room = room_for_copies(collector, request),
                             .sparse = GC_BLOCK_LINES + 1,
                             .least = GC_BLOCK_LINES + 1};
 

@@ -132,6 +132,7 @@ void gc_pace_after(struct gc_pace *pace, const struct gc_pace_now *now)
         pace->count1 = pace->count2 = 0;
         pace->live_full = held;
     }
+    pace->is_pressed = now->over_soft_limit;
     pace->trigger = saturating_add(pace->live_full, percent_of(pace->live_full, growth));
     if (pace->trigger - pace->live_full < SLACK_BYTES && !now->over_soft_limit)
         pace->trigger = saturating_add(pace->live_full, SLACK_BYTES);
@@ -168,7 +169,7 @@ unsigned gc_pace_choose(const struct gc_pace *pace, size_t middle_bytes, size_t 
         *reason = GC_REASON_GROWTH;
         return GC_OLD;
     }
-    if (pace->count2 >= pace->threshold2 && held_bytes > pace->trigger) {
+    if ((pace->count2 >= pace->threshold2 || pace->is_pressed) && held_bytes > pace->trigger) {
         *reason = GC_REASON_GROWTH;
         return GC_OLD;
     }

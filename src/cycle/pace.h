@@ -22,6 +22,7 @@ struct gc_pace {
     size_t nursery;               /* bytes handed out before the next collection */
     uint32_t count1;              /* gen0 collections since one of gen1 or gen2 */
     uint32_t count2;              /* gen1 collections since one of gen2 */
+    bool is_pressed;              /* more than the soft limit is held */
     size_t live_full;             /* bytes, outside ones included, that the last full one left */
     size_t trigger;               /* ... at which the next full one comes */
     unsigned survival_percent[2]; /* of gen0 and gen1, at their last collection */

@@ -117,10 +117,11 @@ size_t gc_threshold(const gc_heap *heap, unsigned generation)
 
 gc_status gc_threshold_set(gc_heap *heap, unsigned generation, size_t value)
 {
-    struct gc_pace *pace = &heap->collector.pace;
+    struct gc_pace *pace;
 
     gc_check_attached(heap, "gc_threshold_set");
     check_generation(generation, "gc_threshold_set");
+    pace = &heap->collector.pace;
     if (generation == GC_YOUNG) {
         if (value > heap->options.hard_limit)
             return GC_BAD_OPTION;

@@ -10,35 +10,12 @@
 
 enum {
     RANGE_PER_LIMIT = 2,       /* addresses for holes between large objects */
-    RESERVE_SHARE = 32,        /* of the limit, for the collector alone */
     STACK_SHARE = 128,         /* of the limit: the mark stack, at most */
     LANE_SHARE = 512,          /* ... and each lane of the remembered sets */
     LEAST_LANE = 1 << 10,      /* words */
     FIRST_STACK = 32 << 10,    /* words of the mark stack committed at first, at most */
     HUGE_FROM_BYTES = 32 << 20 /* heaps this large ask for huge pages */
 };
-
-/* Addresses: a multiple of the limit, halved until the system agrees. */
-static bool reserve_range(struct gc_collector *collector, size_t limit)
-{
-    size_t bytes = gc_round_up(limit, GC_CHUNK_BYTES) * RANGE_PER_LIMIT;
-    size_t most = (size_t)UINT32_MAX << GC_BLOCK_LOG2; /* blocks have 32-bit numbers */
-
-    bytes = gc_max(gc_min(bytes, gc_round_down(most, GC_CHUNK_BYTES)), 8 * GC_CHUNK_BYTES);
-    while (bytes >= 4 * GC_CHUNK_BYTES) {
-        void *range = gc_os.reserve(bytes, GC_CHUNK_BYTES);
-
-        if (range != NULL && gc_tables_create(&collector->tables, (uintptr_t)range, bytes)) {
-            collector->range = range;
-            collector->range_bytes = bytes;
-            return true;
-        }
-        if (range != NULL)
-            gc_os.release(range, bytes);
-        bytes = gc_round_down(bytes / 2, GC_CHUNK_BYTES);
-    }
-    return false;
-}
 
 /* What all lanes have committed, or may: neither passes the reserve. */
 static size_t lane_words(const struct gc_collector *collector, bool at_most)
@@ -80,13 +57,8 @@ void gc_heap_count_overhead(gc_heap *heap)
 
 static void set_limits(gc_heap *heap)
 {
-    struct gc_blocks *blocks = &heap->collector.blocks;
-    size_t limit = gc_min(heap->options.hard_limit, heap->collector.range_bytes);
-
-    heap->options.hard_limit = limit;
-    blocks->limit_bytes = limit;
-    blocks->reserve_bytes = gc_max(limit / RESERVE_SHARE, GC_BLOCK_BYTES);
-    blocks->huge_from_bytes = HUGE_FROM_BYTES;
+    gc_heap_limit(heap, gc_min(heap->options.hard_limit, heap->collector.range_bytes));
+    heap->collector.blocks.huge_from_bytes = HUGE_FROM_BYTES;
     heap->collector.soft_limit = heap->options.soft_limit;
 }
 
@@ -103,15 +75,57 @@ static void set_pace(gc_heap *heap)
     gc_pace_start(&heap->collector.pace);
 }
 
-static bool create_parts(gc_heap *heap, const struct gc_settings *settings)
+/* Reserves a range of so many bytes, its tables, and lanes in proportion. */
+static bool reserve_memory(struct gc_collector *collector, const struct gc_settings *settings,
+                           size_t bytes)
 {
-    struct gc_collector *collector = &heap->collector;
-    size_t limit_words = settings->options.hard_limit / sizeof(uintptr_t);
+    size_t limit_words = gc_min(settings->options.hard_limit, bytes) / sizeof(uintptr_t);
     size_t stack = gc_max(limit_words / STACK_SHARE, LEAST_LANE);
     size_t lane = gc_max(limit_words / LANE_SHARE, LEAST_LANE);
 
     if (settings->stress & GC_STRESS_TINY_STACK)
         stack = 1;
+    collector->range = gc_os.reserve(bytes, GC_CHUNK_BYTES);
+    collector->range_bytes = bytes;
+    if (collector->range == NULL ||
+        !gc_tables_create(&collector->tables, (uintptr_t)collector->range, bytes) ||
+        !gc_blocks_create(&collector->blocks, &collector->tables))
+        return false;
+    gc_spaces_create(&collector->spaces, &collector->tables, &collector->blocks);
+    return gc_remembered_create(&collector->remembered, &collector->tables, lane) &&
+           gc_tracer_create(&collector->tracer, &collector->spaces, &collector->remembered, stack,
+                            gc_min(stack, FIRST_STACK));
+}
+
+static void release_memory(struct gc_collector *collector)
+{
+    gc_tracer_destroy(&collector->tracer);
+    gc_remembered_destroy(&collector->remembered);
+    gc_blocks_destroy(&collector->blocks);
+    gc_tables_destroy(&collector->tables);
+    if (collector->range != NULL)
+        gc_os.release(collector->range, collector->range_bytes);
+    collector->range = NULL;
+}
+
+/* Addresses: a multiple of the limit, halved until the system agrees. */
+static bool find_memory(struct gc_collector *collector, const struct gc_settings *settings)
+{
+    size_t bytes = gc_round_up(settings->options.hard_limit, GC_CHUNK_BYTES) * RANGE_PER_LIMIT;
+    size_t most = (size_t)UINT32_MAX << GC_BLOCK_LOG2; /* blocks have 32-bit numbers */
+
+    bytes = gc_max(gc_min(bytes, gc_round_down(most, GC_CHUNK_BYTES)), 8 * GC_CHUNK_BYTES);
+    for (; bytes >= 4 * GC_CHUNK_BYTES; bytes = gc_round_down(bytes / 2, GC_CHUNK_BYTES)) {
+        if (reserve_memory(collector, settings, bytes))
+            return true;
+        release_memory(collector);
+    }
+    return false;
+}
+
+static bool create_parts(gc_heap *heap, const struct gc_settings *settings)
+{
+    struct gc_collector *collector = &heap->collector;
 
     collector->quarantine = GC_NO_BLOCK;
     gc_roots_create(&collector->roots);
@@ -121,31 +135,20 @@ static bool create_parts(gc_heap *heap, const struct gc_settings *settings)
     for (int kind = 0; kind <= GC_BLOCK_AMBIGUOUS; kind++)
         gc_run_reset(&collector->born_pinned[kind]);
     gc_run_reset(&collector->idle_run);
-    if (!reserve_range(collector, settings->options.hard_limit) ||
-        !gc_blocks_create(&collector->blocks, &collector->tables))
-        return false;
-    gc_spaces_create(&collector->spaces, &collector->tables, &collector->blocks);
-    return gc_remembered_create(&collector->remembered, &collector->tables, lane) &&
-           gc_tracer_create(&collector->tracer, &collector->spaces, &collector->remembered, stack,
-                            gc_min(stack, FIRST_STACK));
+    return find_memory(collector, settings);
 }
 
 static void destroy_parts(gc_heap *heap)
 {
     struct gc_collector *collector = &heap->collector;
 
-    gc_tracer_destroy(&collector->tracer);
-    gc_remembered_destroy(&collector->remembered);
     gc_types_destroy(&collector->types);
     gc_handles_destroy(&collector->handles);
     gc_set_destroy(&collector->pinned_once);
     gc_attachments_destroy(&collector->charges);
     gc_attachments_destroy(&collector->pins);
     gc_roots_destroy(&collector->roots);
-    gc_blocks_destroy(&collector->blocks);
-    gc_tables_destroy(&collector->tables);
-    if (collector->range != NULL)
-        gc_os.release(collector->range, collector->range_bytes);
+    release_memory(collector);
 }
 
 static void configure(gc_heap *heap, const struct gc_settings *settings)
@@ -221,10 +224,11 @@ static gc_mutator *take_mutator(gc_heap *heap)
 
 gc_status gc_mutator_attach(gc_heap *heap, gc_mutator **mutator)
 {
-    struct gc_collector *collector = &heap->collector;
+    struct gc_collector *collector;
     gc_mutator *made;
 
     gc_check_heap(heap, "gc_mutator_attach");
+    collector = &heap->collector;
     /* One thread for a heap, until heaps stop several. */
     if (collector->mutators != NULL)
         return GC_BUSY;

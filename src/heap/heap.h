@@ -78,6 +78,9 @@ void gc_heap_compact(gc_heap *heap, gc_reason reason);
 /* Bytes handed out to mutators and since used: not what their runs still hold. */
 size_t gc_heap_young_bytes(const gc_heap *heap);
 
+/* Sets the hard limit, and the reserve that is a share of it (limits.c). */
+void gc_heap_limit(gc_heap *heap, size_t hard);
+
 /* Bytes that the heap holds besides blocks and their tables. */
 void gc_heap_count_overhead(gc_heap *heap);
 

@@ -3,20 +3,29 @@
  * The limits of a heap, and the bytes that a program holds outside of it.
  */
 #include "heap/heap.h"
+#include "heap/options.h"
+
+enum { RESERVE_SHARE = 32 }; /* of the limit, for the collector alone */
 
 /* Pacing adds to it, and takes shares of it. */
 static const size_t MOST_EXTERNAL = SIZE_MAX / 8;
 
-gc_status gc_limit_set(gc_heap *heap, size_t soft, size_t hard)
+void gc_heap_limit(gc_heap *heap, size_t hard)
 {
     struct gc_blocks *blocks = &heap->collector.blocks;
 
+    heap->options.hard_limit = blocks->limit_bytes = hard;
+    blocks->reserve_bytes = gc_max(hard / RESERVE_SHARE, GC_BLOCK_BYTES);
+}
+
+gc_status gc_limit_set(gc_heap *heap, size_t soft, size_t hard)
+{
     gc_check_attached(heap, "gc_limit_set");
     if (hard != 0) {
-        if (hard < gc_blocks_committed(blocks) || hard > heap->collector.range_bytes)
+        if (hard < GC_LEAST_LIMIT || hard < gc_blocks_committed(&heap->collector.blocks) ||
+            hard > heap->collector.range_bytes)
             return GC_BAD_OPTION;
-        heap->options.hard_limit = blocks->limit_bytes = hard;
-        blocks->reserve_bytes = gc_max(hard / 32, GC_BLOCK_BYTES);
+        gc_heap_limit(heap, hard);
     }
     if (soft != 0)
         heap->options.soft_limit = heap->collector.soft_limit = soft;

@@ -9,12 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    LEAST_LIMIT = 1 << 20,
-    LEAST_DEFAULT_LIMIT = 4 << 20,
-    MOST_NURSERY = 64 << 20,
-    DEFAULT_NURSERY = 1 << 20
-};
+enum { LEAST_DEFAULT_LIMIT = 4 << 20, MOST_NURSERY = 64 << 20, DEFAULT_NURSERY = 1 << 20 };
 
 struct choice {
     const char *name;
@@ -193,7 +188,7 @@ static gc_status apply_settings(struct gc_settings *settings, const char *text, 
         return GC_OK;
     if (strlen(text) >= sizeof copy)
         return refuse(why, "settings", NULL, "must be at most 511 characters");
-    strcpy(copy, text);
+    memcpy(copy, text, strlen(text) + 1);
     while (rest != NULL) {
         char *item = cut(&rest, ',');
         char *value = strchr(item, '=');
@@ -243,7 +238,7 @@ static void complete_numbers(gc_options *options)
 
 static gc_status check_bounds(const gc_options *options, char *why)
 {
-    if (options->hard_limit < LEAST_LIMIT || options->hard_limit > SIZE_MAX / 8)
+    if (options->hard_limit < GC_LEAST_LIMIT || options->hard_limit > SIZE_MAX / 8)
         return refuse(why, "hard_limit", NULL, "must be at least 1 MiB, and in the address space");
     if (options->nursery_min > options->nursery_max)
         return refuse(why, "nursery_min", NULL, "must not be above nursery_max");

@@ -12,6 +12,8 @@ struct gc_settings {
     unsigned stress;    /* GC_STRESS_... */
 };
 
+enum { GC_LEAST_LIMIT = 1 << 20 }; /* of hard_limit, bytes */
+
 /* Completes `options` (may be NULL), then applies its settings string and the
  * environment's. On failure `why` (GC_WHY_BYTES) gets one sentence. */
 enum { GC_WHY_BYTES = 256 };

@@ -55,27 +55,33 @@ static void refile(struct gc_attachments *attachments, const struct gc_tables *t
     gc_set_add(&attachments->generations[gc_age_of(tables, object)], copy);
 }
 
-/* Oldest first, and each set from its end: a record filed anew is not met again. */
+/* From the set's end: a record filed anew is not met again. */
+static void settle_generation(struct gc_attachments *attachments, const struct gc_tables *tables,
+                              unsigned generation, const struct gc_settling *settling)
+{
+    struct gc_set *set = &attachments->generations[generation];
+
+    for (size_t i = set->count; i-- > 0;) {
+        void *record = gc_set_at(set, i);
+        uintptr_t old = gc_load_word(record);
+        uintptr_t now = settling->settle(old, settling->data);
+
+        if (now == 0) {
+            settling->drop(record, settling->data);
+            gc_set_remove(set, record);
+            attachments->count--;
+        } else if (now != old || gc_age_of(tables, now) != generation) {
+            refile(attachments, tables, set, record, now);
+        }
+    }
+}
+
+/* Oldest first, for the same reason. */
 void gc_attachments_settle(struct gc_attachments *attachments, const struct gc_tables *tables,
                            unsigned oldest, const struct gc_settling *settling)
 {
-    for (unsigned generation = oldest + 1; generation-- > 0;) {
-        struct gc_set *set = &attachments->generations[generation];
-
-        for (size_t i = set->count; i-- > 0;) {
-            void *record = gc_set_at(set, i);
-            uintptr_t old = gc_load_word(record);
-            uintptr_t now = settling->settle(old, settling->data);
-
-            if (now == 0) {
-                settling->drop(record, settling->data);
-                gc_set_remove(set, record);
-                attachments->count--;
-            } else if (now != old || gc_age_of(tables, now) != generation) {
-                refile(attachments, tables, set, record, now);
-            }
-        }
-    }
+    for (unsigned generation = oldest + 1; generation-- > 0;)
+        settle_generation(attachments, tables, generation, settling);
 }
 
 size_t gc_attachments_bytes(const struct gc_attachments *attachments)

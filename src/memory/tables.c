@@ -97,17 +97,16 @@ bool gc_tables_commit(struct gc_tables *tables, size_t chunk)
     return true;
 }
 
-/* The bitmaps and lines of a chunk are whole pages where a page is at most
- * 16 KiB; what is larger stays. They are zero, so nothing is lost. */
-void gc_tables_decommit(struct gc_tables *tables, size_t chunk)
+/* Starts, marks and lines; the rest is small. */
+void gc_tables_decommit(struct gc_tables *tables, uint32_t first, uint32_t count)
 {
-    if (gc_os_page_bytes() > GC_CHUNK_BLOCKS * GC_BLOCK_LINES)
-        return;
     for (int i = 0; i < 3; i++) {
-        uintptr_t from, to;
+        uintptr_t start = part_address(tables, i) + first * parts[i].per_block;
+        uintptr_t from = gc_round_up(start, gc_os_page_bytes());
+        uintptr_t to = gc_round_down(start + count * parts[i].per_block, gc_os_page_bytes());
 
-        part_pages(tables, i, chunk, &from, &to);
-        gc_os.decommit((void *)from, to - from);
+        if (from < to)
+            gc_os.decommit((void *)from, to - from);
     }
 }
 

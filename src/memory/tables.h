@@ -76,9 +76,11 @@ void gc_tables_destroy(struct gc_tables *tables);
 /* Bytes of tables that describe one block. */
 size_t gc_tables_bytes_per_block(void);
 
-/* Commits, or gives back, the tables of one chunk. */
+/* Commits the tables of one chunk. */
 bool gc_tables_commit(struct gc_tables *tables, size_t chunk);
-void gc_tables_decommit(struct gc_tables *tables, size_t chunk);
+
+/* Gives back whole pages of what describes free blocks only; it is zero. */
+void gc_tables_decommit(struct gc_tables *tables, uint32_t first, uint32_t count);
 
 /* Records the starts of an unparsed block's fresh runs. */
 void gc_block_parse(struct gc_tables *tables, uint32_t block);

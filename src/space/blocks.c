@@ -55,9 +55,25 @@ static uintptr_t chunk_start(const struct gc_blocks *blocks, size_t chunk)
     return blocks->tables->base + (chunk << GC_CHUNK_LOG2);
 }
 
+static uint32_t block_index(size_t chunk, unsigned block)
+{
+    return (uint32_t)(chunk * GC_CHUNK_BLOCKS + block);
+}
+
 /* ---- Commitment ---- */
 
-static bool open_chunk(struct gc_blocks *blocks, size_t index, enum gc_chunk_use use)
+static void wish_huge(struct gc_blocks *blocks, size_t index, bool wanted)
+{
+    struct gc_chunk *chunk = &blocks->chunks[index];
+
+    if (chunk->huge == wanted)
+        return;
+    gc_os.advise_huge((void *)chunk_start(blocks, index), GC_CHUNK_BYTES, wanted);
+    chunk->huge = wanted;
+}
+
+/* Huge pages are for chunks that fill; the tails of large objects do not. */
+static bool open_chunk(struct gc_blocks *blocks, size_t index, enum gc_chunk_use use, bool huge)
 {
     struct gc_chunk *chunk = &blocks->chunks[index];
 
@@ -67,10 +83,7 @@ static bool open_chunk(struct gc_blocks *blocks, size_t index, enum gc_chunk_use
             return false;
         chunk->committed = 1;
     }
-    if (!chunk->huge && blocks->touched_bytes >= blocks->huge_from_bytes) {
-        gc_os.advise_huge((void *)chunk_start(blocks, index), GC_CHUNK_BYTES, true);
-        chunk->huge = 1;
-    }
+    wish_huge(blocks, index, huge && blocks->touched_bytes >= blocks->huge_from_bytes);
     chunk->use = (uint8_t)use;
     chunk->free = UINT64_MAX;
     blocks->chunks_high = gc_max(blocks->chunks_high, index + 1);
@@ -96,14 +109,12 @@ static size_t untouch(struct gc_blocks *blocks, size_t index, unsigned first, un
     struct gc_chunk *chunk = &blocks->chunks[index];
     uintptr_t start = chunk_start(blocks, index) + ((size_t)first << GC_BLOCK_LOG2);
 
-    if (count < GC_CHUNK_BLOCKS && chunk->huge) {
-        /* Else the system fills the hole again. */
-        gc_os.advise_huge((void *)chunk_start(blocks, index), GC_CHUNK_BYTES, false);
-        chunk->huge = 0;
-    }
+    if (count < GC_CHUNK_BLOCKS)
+        wish_huge(blocks, index, false); /* else the system fills the hole again */
     if (!gc_os.decommit((void *)start, (size_t)count << GC_BLOCK_LOG2))
         return 0;
     chunk->touched &= ~gc_bit_run(first, count);
+    gc_tables_decommit(blocks->tables, block_index(index, first), count);
     blocks->free_touched -= count;
     blocks->touched_bytes -= (size_t)count << GC_BLOCK_LOG2;
     return (size_t)count << GC_BLOCK_LOG2;
@@ -131,15 +142,6 @@ static bool is_wholly_free(const struct gc_chunk *chunk)
     return chunk->use == GC_CHUNK_IDLE || chunk->free == UINT64_MAX;
 }
 
-static size_t trim_chunk(struct gc_blocks *blocks, size_t index)
-{
-    size_t given = untouch_all(blocks, index);
-
-    if (is_wholly_free(&blocks->chunks[index]) && blocks->chunks[index].touched == 0)
-        gc_tables_decommit(blocks->tables, index);
-    return given;
-}
-
 static size_t trim_chunks(struct gc_blocks *blocks, size_t keep, bool whole)
 {
     size_t given = 0;
@@ -150,7 +152,7 @@ static size_t trim_chunks(struct gc_blocks *blocks, size_t keep, bool whole)
         if (blocks->free_touched << GC_BLOCK_LOG2 <= keep)
             break;
         if ((chunk->free & chunk->touched) != 0 && (!whole || is_wholly_free(chunk)))
-            given += trim_chunk(blocks, i);
+            given += untouch_all(blocks, i);
     }
     return given;
 }
@@ -207,11 +209,6 @@ static size_t note_taken(struct gc_blocks *blocks, size_t index, unsigned first,
     return GC_BLOCK_BYTES - tail;
 }
 
-static uint32_t block_index(size_t chunk, unsigned block)
-{
-    return (uint32_t)(chunk * GC_CHUNK_BLOCKS + block);
-}
-
 static size_t chunk_with_small(struct gc_blocks *blocks)
 {
     for (size_t i = blocks->small_hint; i < blocks->chunks_high; i++) {
@@ -233,7 +230,7 @@ uint32_t gc_block_take(struct gc_blocks *blocks, enum gc_taker taker)
         return GC_NO_BLOCK;
     if (index == SIZE_MAX) {
         index = find_idle(blocks, 1);
-        if (index == SIZE_MAX || !open_chunk(blocks, index, GC_CHUNK_SMALL))
+        if (index == SIZE_MAX || !open_chunk(blocks, index, GC_CHUNK_SMALL, true))
             return GC_NO_BLOCK;
         blocks->small_hint = gc_min(blocks->small_hint, index);
     }
@@ -298,7 +295,7 @@ static uint32_t take_within_chunk(struct gc_blocks *blocks, struct run_request *
     }
     if (first == 64) {
         index = find_idle(blocks, 1);
-        if (index == SIZE_MAX || !open_chunk(blocks, index, GC_CHUNK_LARGE))
+        if (index == SIZE_MAX || !open_chunk(blocks, index, GC_CHUNK_LARGE, false))
             return GC_NO_BLOCK;
         blocks->large_hint = gc_min(blocks->large_hint, index);
         first = 0;
@@ -321,7 +318,7 @@ static uint32_t take_chunks(struct gc_blocks *blocks, struct run_request *reques
         !make_room(blocks, gc_round_up(bytes, gc_os_page_bytes()), request->taker))
         return GC_NO_BLOCK;
     for (size_t i = first; i < first + count; i++)
-        if (!open_chunk(blocks, i, GC_CHUNK_LARGE)) {
+        if (!open_chunk(blocks, i, GC_CHUNK_LARGE, true)) {
             while (i-- > first)
                 blocks->chunks[i].use = GC_CHUNK_IDLE;
             return GC_NO_BLOCK;
@@ -364,11 +361,23 @@ uint32_t gc_block_take_run(struct gc_blocks *blocks, size_t bytes, bool zeroed, 
 
 /* ---- Giving ---- */
 
+/* Pages of tables that were never written stay untouched. */
+static void clear_if_set(void *table, size_t bytes)
+{
+    const uint64_t *words = table;
+    uint64_t any = 0;
+
+    for (size_t i = 0; i < bytes / sizeof *words; i++)
+        any |= words[i];
+    if (any != 0)
+        memset(table, 0, bytes);
+}
+
 static void clear_tables(struct gc_tables *tables, uint32_t block)
 {
-    memset(gc_block_bits(tables->starts, block), 0, GC_BLOCK_WORDS * sizeof(uint64_t));
-    memset(gc_block_bits(tables->marks, block), 0, GC_BLOCK_WORDS * sizeof(uint64_t));
-    memset(gc_block_lines(tables, block), 0, GC_BLOCK_LINES);
+    clear_if_set(gc_block_bits(tables->starts, block), GC_BLOCK_WORDS * sizeof(uint64_t));
+    clear_if_set(gc_block_bits(tables->marks, block), GC_BLOCK_WORDS * sizeof(uint64_t));
+    clear_if_set(gc_block_lines(tables, block), GC_BLOCK_LINES);
     tables->blocks[block] = (struct gc_block){.next = GC_NO_BLOCK, .next_hole = GC_NO_BLOCK};
     tables->state[block] = 0;
 }

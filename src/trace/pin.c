@@ -19,23 +19,21 @@ static uintptr_t condemned_target(struct gc_tracer *tracer, uintptr_t word, uint
     return object;
 }
 
-/* Returns false if it was pinned before. */
-static bool pin(struct gc_tracer *tracer, uintptr_t object, uint8_t state)
+static void pin(struct gc_tracer *tracer, uintptr_t object, uint8_t state)
 {
     uint8_t *bits = gc_state_byte(object);
     struct gc_block *block;
 
     if (gc_state_action(state) != GC_EVACUATE)
-        return true; /* it stays as it is */
-    if (*bits & GC_STATE_PINNED_ONCE)
-        return false;
-    *bits |= GC_STATE_PINNED_ONCE;
+        return; /* it stays as it is */
     block = &tracer->tables->blocks[gc_block_of(tracer->tables, object)];
     block->flags |= GC_BLOCK_HAS_PINS;
+    if (*bits & GC_STATE_PINNED_ONCE)
+        return; /* counted already */
+    *bits |= GC_STATE_PINNED_ONCE;
     if (block->pins < UINT16_MAX)
         block->pins++;
     tracer->counts.pinned_objects++;
-    return true;
 }
 
 void gc_pin_root(struct gc_tracer *tracer, uintptr_t word)

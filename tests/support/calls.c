@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+#include "support/calls.h"
+
+gc_heap *heap_to_call;
+const struct call *call;
+
+/* What the calls are about, made before they are. */
+static gc_handle *handle;
+static gc_type *made_type;
+static void *array;
+
+void prepare_calls(gc_mutator *mutator, void **roots)
+{
+    handle = gc_handle_create(mutator, NULL);
+    made_type = gc_type_create(mutator, &node_type, NULL);
+    roots[1] = array = make_array(mutator, &gc_type_references, 2);
+    heap_to_call = gc_mutator_heap(mutator);
+    assert_int_equal(gc_pin(mutator, array), GC_OK);
+}
+
+static void allocate(gc_mutator *mutator)
+{
+    (void)gc_alloc(mutator, &node_type);
+}
+
+static void allocate_array(gc_mutator *mutator)
+{
+    (void)gc_alloc_array(mutator, &gc_type_bytes, 10);
+}
+
+static void collect_young(gc_mutator *mutator)
+{
+    gc_collect(mutator, 0, NULL);
+}
+
+static void compact_all(gc_mutator *mutator)
+{
+    gc_compact(mutator, NULL);
+}
+
+static void trim(gc_mutator *mutator)
+{
+    (void)gc_trim(mutator);
+}
+
+static void pin_the_array(gc_mutator *mutator)
+{
+    (void)gc_pin(mutator, array);
+}
+
+static void unpin_the_array(gc_mutator *mutator)
+{
+    (void)gc_unpin(mutator, array);
+}
+
+static void pin_the_array_once(gc_mutator *mutator)
+{
+    (void)gc_pin_once(mutator, array);
+}
+
+static void create_handle(gc_mutator *mutator)
+{
+    (void)gc_handle_create(mutator, NULL);
+}
+
+static void set_handle(gc_mutator *mutator)
+{
+    gc_handle_set(mutator, handle, NULL);
+}
+
+static void destroy_handle(gc_mutator *mutator)
+{
+    gc_handle_destroy(mutator, handle);
+}
+
+static void enable(gc_mutator *mutator)
+{
+    gc_enable(mutator);
+}
+
+static void ask_for_an_object(gc_mutator *mutator)
+{
+    (void)gc_is_object(mutator, NULL);
+}
+
+static void ask_where(gc_mutator *mutator)
+{
+    (void)gc_object_at(mutator, NULL);
+}
+
+static void ask_generation(gc_mutator *mutator)
+{
+    (void)gc_generation_of(mutator, array);
+}
+
+static void ignore_object(void *object, void *data)
+{
+    (void)object;
+    (void)data;
+}
+
+static void visit(gc_mutator *mutator)
+{
+    gc_heap_visit(mutator, ignore_object, NULL);
+}
+
+static void charge(gc_mutator *mutator)
+{
+    (void)gc_external_adjust(mutator, NULL, 1);
+}
+
+static void copy(gc_mutator *mutator)
+{
+    void *nothing = NULL;
+
+    gc_copy(mutator, array, array, &nothing, 1);
+}
+
+static void create_type(gc_mutator *mutator)
+{
+    (void)gc_type_create(mutator, &node_type, NULL);
+}
+
+static void retire_type(gc_mutator *mutator)
+{
+    gc_type_retire(mutator, made_type, NULL, NULL);
+}
+
+static void verify(gc_mutator *mutator)
+{
+    (void)gc_verify(mutator);
+}
+
+static void unwind(gc_mutator *mutator)
+{
+    gc_frame_unwind(mutator, NULL);
+}
+
+static void *slot;
+
+static void no_roots(gc_tracer *tracer, void *data)
+{
+    (void)tracer;
+    (void)data;
+}
+
+static void add_root(gc_mutator *mutator)
+{
+    (void)mutator;
+    (void)gc_root_add(heap_to_call, &slot);
+}
+
+static void remove_root(gc_mutator *mutator)
+{
+    (void)mutator;
+    (void)gc_root_remove(heap_to_call, &slot);
+}
+
+static void add_range(gc_mutator *mutator)
+{
+    (void)mutator;
+    (void)gc_root_range_add(heap_to_call, &slot, 1, GC_EXACT);
+}
+
+static void remove_range(gc_mutator *mutator)
+{
+    (void)mutator;
+    (void)gc_root_range_remove(heap_to_call, &slot);
+}
+
+static void add_callback(gc_mutator *mutator)
+{
+    (void)mutator;
+    (void)gc_root_callback_add(heap_to_call, no_roots, NULL, GC_EXACT);
+}
+
+static void remove_callback(gc_mutator *mutator)
+{
+    (void)mutator;
+    (void)gc_root_callback_remove(heap_to_call, no_roots, NULL);
+}
+
+static void set_limit(gc_mutator *mutator)
+{
+    (void)mutator;
+    (void)gc_limit_set(heap_to_call, 0, 0);
+}
+
+static void set_threshold(gc_mutator *mutator)
+{
+    (void)mutator;
+    (void)gc_threshold_set(heap_to_call, 0, 0);
+}
+
+static void attach(gc_mutator *mutator)
+{
+    (void)gc_mutator_attach(heap_to_call, &mutator);
+}
+
+static void destroy(gc_mutator *mutator)
+{
+    (void)mutator;
+    gc_heap_destroy(heap_to_call);
+}
+
+/* In this order, they undo each other. */
+static const struct call calls[] = {
+    {allocate, "gc_alloc", CALL_INLINE},
+    {allocate_array, "gc_alloc", CALL_INLINE},
+    {gc_safepoint, "gc_safepoint", CALL_INLINE},
+    {collect_young, "gc_collect", CALL_COLLECTS},
+    {compact_all, "gc_compact", CALL_COLLECTS},
+    {gc_mutator_detach, "gc_mutator_detach", CALL_DETACHES},
+    {trim, "gc_trim", CALL_OTHER},
+    {pin_the_array, "gc_pin", CALL_OTHER},
+    {unpin_the_array, "gc_unpin", CALL_OTHER},
+    {pin_the_array_once, "gc_pin_once", CALL_OTHER},
+    {create_handle, "gc_handle_create", CALL_OTHER},
+    {set_handle, "gc_handle_set", CALL_OTHER},
+    {destroy_handle, "gc_handle_destroy", CALL_OTHER},
+    {gc_disable, "gc_disable", CALL_OTHER},
+    {enable, "gc_enable", CALL_OTHER},
+    {ask_for_an_object, "gc_is_object", CALL_OTHER},
+    {ask_where, "gc_object_at", CALL_OTHER},
+    {ask_generation, "gc_generation_of", CALL_OTHER},
+    {visit, "gc_heap_visit", CALL_OTHER},
+    {charge, "gc_external_adjust", CALL_OTHER},
+    {copy, "gc_copy", CALL_OTHER},
+    {create_type, "gc_type_create", CALL_OTHER},
+    {retire_type, "gc_type_retire", CALL_OTHER},
+    {verify, "gc_verify", CALL_OTHER},
+    {unwind, "gc_frame_unwind", CALL_OTHER},
+    {add_root, "gc_root_add", CALL_CHANGES},
+    {remove_root, "gc_root_remove", CALL_CHANGES},
+    {add_range, "gc_root_range_add", CALL_CHANGES},
+    {remove_range, "gc_root_range_remove", CALL_CHANGES},
+    {add_callback, "gc_root_callback_add", CALL_CHANGES},
+    {remove_callback, "gc_root_callback_remove", CALL_CHANGES},
+    {set_limit, "gc_limit_set", CALL_CHANGES},
+    {set_threshold, "gc_threshold_set", CALL_CHANGES},
+    {attach, "gc_mutator_attach", CALL_ATTACHES},
+    {destroy, "gc_heap_destroy", CALL_DESTROYS},
+};
+
+void make_calls(unsigned kinds, gc_mutator *mutator)
+{
+    for (unsigned i = 0; i < GC_COUNT(calls); i++)
+        if (calls[i].kind & kinds)
+            calls[i].make(mutator);
+}
+
+void expect_refused(unsigned kinds, void (*act)(void), const char *cause)
+{
+    for (unsigned i = 0; i < GC_COUNT(calls); i++) {
+        if (!(calls[i].kind & kinds))
+            continue;
+        call = &calls[i];
+        expect_misuse(act, call->function, cause);
+    }
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Each function that takes a mutator or changes a heap, called once: to see who
+ * may call it.
+ */
+#ifndef STRATA_TEST_CALLS_H
+#define STRATA_TEST_CALLS_H
+
+#include "support/doomed.h"
+
+enum {
+    CALL_INLINE = 1,    /* may collect; looks at the mutator at once, and checks late */
+    CALL_COLLECTS = 2,  /* collects */
+    CALL_DETACHES = 4,  /* gc_mutator_detach */
+    CALL_OTHER = 8,     /* takes a mutator, and does not collect */
+    CALL_CHANGES = 16,  /* takes a heap, by an attached thread */
+    CALL_ATTACHES = 32, /* gc_mutator_attach */
+    CALL_DESTROYS = 64, /* gc_heap_destroy */
+    CALL_MUTATOR = CALL_INLINE | CALL_COLLECTS | CALL_DETACHES | CALL_OTHER,
+    CALL_HEAP = CALL_CHANGES | CALL_ATTACHES | CALL_DESTROYS
+};
+
+struct call {
+    void (*make)(gc_mutator *mutator);
+    const char *function;
+    unsigned kind;
+};
+
+extern const struct call *call; /* the one that expect_refused is at */
+extern gc_heap *heap_to_call;
+
+/* Makes what the calls are about, while the mutator may; `roots` are a world's.
+ * Sets heap_to_call. */
+void prepare_calls(gc_mutator *mutator, void **roots);
+
+/* Makes all calls of these kinds. */
+void make_calls(unsigned kinds, gc_mutator *mutator);
+
+/* Expects, for each call of these kinds, that `act`, which makes it, dies of
+ * "strata: FUNCTION: CAUSE". */
+void expect_refused(unsigned kinds, void (*act)(void), const char *cause);
+
+#endif

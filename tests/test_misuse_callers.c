@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Who may call what: not what is detached, NULL, or another thread's.
+ */
+#include "support/calls.h"
+
+static void prepare(void)
+{
+    make_doomed();
+    prepare_calls(doomed->mutator, doomed->root);
+}
+
+static void call_when_detached(void)
+{
+    prepare();
+    gc_mutator_detach(doomed->mutator);
+    call->make(doomed->mutator);
+}
+
+static void use_after_detach_is_refused(void **state)
+{
+    (void)state;
+    expect_refused(CALL_MUTATOR, call_when_detached, NOT_MINE);
+}
+
+static void call_with_doomed(void)
+{
+    call->make(doomed->mutator);
+}
+
+/* A collection retires the run, so that an allocation cannot take the inline
+ * path, which checks nothing. */
+static void call_on_another_thread(void)
+{
+    prepare();
+    gc_collect(doomed->mutator, 0, NULL);
+    on_another_thread(call_with_doomed);
+}
+
+static void another_threads_mutator_is_refused(void **state)
+{
+    (void)state;
+    expect_refused(CALL_MUTATOR, call_on_another_thread, NOT_MINE);
+}
+
+static void call_with_null(void)
+{
+    prepare();
+    call->make(NULL);
+}
+
+static void null_mutator_is_refused(void **state)
+{
+    (void)state;
+    expect_refused(CALL_MUTATOR & ~CALL_INLINE, call_with_null, "the mutator is NULL");
+}
+
+static void second_attachment_is_busy(void **state)
+{
+    struct world *world = *state;
+    gc_mutator *second = world->mutator;
+
+    assert_int_equal(gc_mutator_attach(world->heap, &second), GC_BUSY);
+    assert_ptr_equal(second, world->mutator);
+    assert_non_null(gc_alloc(world->mutator, &node_type));
+}
+
+/* ---- Functions that take a heap ----------------------------------------- */
+
+static void call_with_null_heap(void)
+{
+    heap_to_call = NULL;
+    call->make(NULL);
+}
+
+static void null_heap_is_refused(void **state)
+{
+    (void)state;
+    expect_refused(CALL_HEAP, call_with_null_heap, "the heap is NULL");
+}
+
+static void change_unattached(void)
+{
+    prepare();
+    on_another_thread(call_with_doomed);
+}
+
+static void only_attached_threads_change_a_heap(void **state)
+{
+    (void)state;
+    expect_refused(CALL_CHANGES, change_unattached, "this thread is not attached to the heap");
+}
+
+static void destroy_with_a_mutator(void)
+{
+    make_doomed();
+    gc_heap_destroy(doomed->heap);
+}
+
+static void heap_outlives_its_mutators(void **state)
+{
+    (void)state;
+    expect_misuse(destroy_with_a_mutator, "gc_heap_destroy", "a mutator is still attached");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, exact_setup, world_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(use_after_detach_is_refused),
+        cmocka_unit_test(another_threads_mutator_is_refused),
+        cmocka_unit_test(null_mutator_is_refused),
+        TEST(second_attachment_is_busy),
+        cmocka_unit_test(null_heap_is_refused),
+        cmocka_unit_test(only_attached_threads_change_a_heap),
+        cmocka_unit_test(heap_outlives_its_mutators),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

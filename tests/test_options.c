@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Options: what is refused is refused with a status and a reason, and nothing
+ * is made.
+ */
+#define _POSIX_C_SOURCE 200809L /* setenv */
+
+#include "support/heap.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIB ((size_t)1 << 20)
+
+/* Refused with this status and a reason; the heap pointer is as it was. */
+static void assert_refused(const gc_options *options, gc_status status)
+{
+    static max_align_t nothing;
+    gc_heap *const before = (gc_heap *)&nothing;
+    gc_heap *heap = before;
+
+    assert_int_equal(gc_heap_create(options, &heap), status);
+    assert_ptr_equal(heap, before);
+    assert_true(strlen(gc_options_explain(options)) > 0);
+}
+
+static void assert_refused_for(const gc_options *options, const char *reason)
+{
+    assert_refused(options, GC_BAD_OPTION);
+    assert_string_equal(gc_options_explain(options), reason);
+}
+
+/* ---- Fields ------------------------------------------------------------- */
+
+static void options_of_wrong_size_are_refused(void **state)
+{
+    static const size_t sizes[] = {0, 1, sizeof(gc_options) - 8, sizeof(gc_options) + 8, SIZE_MAX};
+    gc_options options = test_options();
+    char reason[100];
+
+    (void)state;
+    (void)snprintf(reason, sizeof reason, "size: must be sizeof(gc_options), %zu", sizeof options);
+    for (unsigned i = 0; i < GC_COUNT(sizes); i++) {
+        options.size = sizes[i];
+        assert_refused(&options, GC_BAD_SIZE);
+        assert_string_equal(gc_options_explain(&options), reason);
+    }
+}
+
+static void unknown_values_of_options_are_refused(void **state)
+{
+    gc_options options = test_options();
+
+    (void)state;
+    options.stacks = (gc_stacks)7;
+    assert_refused_for(&options, "stacks: no such value");
+    options = test_options();
+    options.barriers = (gc_barriers)7;
+    assert_refused_for(&options, "barriers: no such value");
+    options = test_options();
+    options.check = (gc_check)7;
+    assert_refused_for(&options, "check: no such value");
+}
+
+static void impossible_limits_are_refused(void **state)
+{
+    static const size_t limits[] = {1, MIB - 1, SIZE_MAX / 8 + 1, SIZE_MAX};
+    gc_options options = test_options();
+
+    (void)state;
+    options.nursery_min = options.nursery_max = 0;
+    for (unsigned i = 0; i < GC_COUNT(limits); i++) {
+        options.hard_limit = limits[i];
+        assert_refused_for(&options,
+                           "hard_limit: must be at least 1 MiB, and in the address space");
+    }
+}
+
+static void impossible_numbers_are_refused(void **state)
+{
+    gc_options options = test_options();
+
+    (void)state;
+    options.nursery_min = options.nursery_max + 1;
+    assert_refused_for(&options, "nursery_min: must not be above nursery_max");
+    options = test_options();
+    options.nursery_max = options.hard_limit + 1;
+    assert_refused_for(&options, "nursery_max: must not be above hard_limit");
+    options = test_options();
+    options.gc_share_percent = 101;
+    assert_refused_for(&options, "gc_share_percent: must be 1 to 100");
+    options = test_options();
+    options.decommit_delay = 256;
+    assert_refused_for(&options, "decommit_delay: must be at most 255");
+}
+
+static void the_least_of_limits_makes_a_heap_or_has_no_memory(void **state)
+{
+    gc_options options;
+    gc_heap *heap = NULL;
+    gc_status status;
+
+    (void)state;
+    gc_options_init(&options);
+    options.hard_limit = MIB;
+    status = gc_heap_create(&options, &heap);
+    assert_true(status == GC_OK || status == GC_NO_MEMORY);
+    if (status == GC_OK)
+        gc_heap_destroy(heap);
+    options.hard_limit = 4 * MIB;
+    assert_int_equal(gc_heap_create(&options, &heap), GC_OK);
+    gc_heap_destroy(heap);
+}
+
+static void good_options_need_no_explanation(void **state)
+{
+    gc_options options = test_options();
+
+    (void)state;
+    assert_string_equal(gc_options_explain(&options), "");
+    assert_string_equal(gc_options_explain(NULL), "");
+}
+
+/* ---- Settings ----------------------------------------------------------- */
+
+static const struct setting {
+    const char *text;
+    const char *reason; /* NULL: any */
+} malformed[] = {
+    {"nonsense=1", NULL},
+    {"check", "check: must be name=value"},
+    {"check=", "check=: must be one of off cheap deep"},
+    {"check=deeper", "check=deeper: must be one of off cheap deep"},
+    {"hard-limit=", "hard-limit=: must be a number, K, M or G may follow"},
+    {"hard-limit=-1", "hard-limit=-1: must be a number, K, M or G may follow"},
+    {"hard-limit=1Q", "hard-limit=1Q: must be a number, K, M or G may follow"},
+    {"hard-limit=1MM", "hard-limit=1MM: must be a number, K, M or G may follow"},
+    {"hard-limit=99999999999999999999",
+     "hard-limit=99999999999999999999: must be a number, K, M or G may follow"},
+    {"hard-limit=99999999999G", "hard-limit=99999999999G: must be a number, K, M or G may follow"},
+    {"threshold1=99999999999", "threshold1=99999999999: must be a number, K, M or G may follow"},
+    {"check=deep,,", ": must be name=value"},
+    {"=", NULL},
+    {"stress=no-such-mode", NULL},
+    {"stress=collect+", NULL},
+    {"stacks=neither", "stacks=neither: must be one of ambiguous exact"},
+    {"barriers=some", "barriers=some: must be one of all none"},
+};
+
+static void malformed_settings_are_refused(void **state)
+{
+    gc_options options = test_options();
+
+    (void)state;
+    for (unsigned i = 0; i < GC_COUNT(malformed); i++) {
+        options.settings = malformed[i].text;
+        assert_refused(&options, GC_BAD_OPTION);
+        if (malformed[i].reason != NULL)
+            assert_string_equal(gc_options_explain(&options), malformed[i].reason);
+    }
+}
+
+static void overlong_settings_are_refused(void **state)
+{
+    gc_options options = test_options();
+    char text[100000];
+
+    (void)state;
+    memset(text, 'a', sizeof text);
+    text[sizeof text - 1] = '\0';
+    options.settings = text;
+    assert_refused_for(&options, "settings: must be at most 511 characters");
+    text[511] = '\0';
+    assert_refused(&options, GC_BAD_OPTION);
+}
+
+static void set_environment(const char *value)
+{
+    if (value == NULL)
+        assert_int_equal(unsetenv("STRATA_OPTIONS"), 0);
+    else
+        assert_int_equal(setenv("STRATA_OPTIONS", value, 1), 0);
+}
+
+static void malformed_environment_is_refused(void **state)
+{
+    const char *before = getenv("STRATA_OPTIONS");
+    char *kept = before == NULL ? NULL : strdup(before);
+    gc_options options = test_options();
+
+    (void)state;
+    set_environment("nonsense=1");
+    assert_refused(&options, GC_BAD_OPTION);
+    assert_refused(NULL, GC_BAD_OPTION);
+    set_environment(kept);
+    free(kept);
+}
+
+static void environment_wins(void **state)
+{
+    const char *before = getenv("STRATA_OPTIONS");
+    char *kept = before == NULL ? NULL : strdup(before);
+    gc_options options = test_options();
+    gc_heap *heap = NULL;
+
+    (void)state;
+    options.threshold1 = 5;
+    options.settings = "threshold1=6,threshold2=8";
+    set_environment("threshold1=7");
+    assert_int_equal(gc_heap_create(&options, &heap), GC_OK);
+    set_environment(kept);
+    free(kept);
+    assert_int_equal(gc_threshold(heap, 1), 7);
+    assert_int_equal(gc_threshold(heap, 2), 8);
+    gc_heap_destroy(heap);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(options_of_wrong_size_are_refused),
+        cmocka_unit_test(unknown_values_of_options_are_refused),
+        cmocka_unit_test(impossible_limits_are_refused),
+        cmocka_unit_test(impossible_numbers_are_refused),
+        cmocka_unit_test(the_least_of_limits_makes_a_heap_or_has_no_memory),
+        cmocka_unit_test(good_options_need_no_explanation),
+        cmocka_unit_test(malformed_settings_are_refused),
+        cmocka_unit_test(overlong_settings_are_refused),
+        cmocka_unit_test(malformed_environment_is_refused),
+        cmocka_unit_test(environment_wins),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
