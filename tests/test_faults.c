@@ -72,7 +72,7 @@ static bool run_once(const struct scenario *scenario, unsigned point, unsigned t
 /* How many points there are: each fails once, then it and all after it. */
 static unsigned sweep(const struct scenario *scenario, unsigned mask)
 {
-    unsigned step = is_slowed() ? 7 : 1;
+    unsigned step = is_slowed() ? 13 : 1;
     unsigned point = 0;
 
     while (run_once(scenario, point, 1, mask)) {
@@ -218,7 +218,7 @@ static void check_allocate(struct world *world)
         assert_true(node->value < last);
         last = node->value;
     }
-    assert_int_equal(list_length(build_list(world->mutator, 100000)), 100000);
+    assert_int_equal(list_length(build_list(world->mutator, scaled(100000))), scaled(100000));
     assert_non_null(gc_alloc_array(world->mutator, &gc_type_references, 100000));
 }
 
@@ -357,14 +357,14 @@ static void evacuation_under_stress_survives_a_fault_at_every_call(void **state)
 static void arrange_survivors(struct world *world)
 {
     gc_disable(world->mutator);
-    world->root[0] = build_list(world->mutator, 200000);
+    world->root[0] = build_list(world->mutator, scaled(200000));
     make_garbage(world->mutator, 4 * MIB);
     gc_enable(world->mutator);
 }
 
 static void check_survivors(struct world *world)
 {
-    assert_true(is_intact_list(world->root[0], 200000));
+    assert_true(is_intact_list(world->root[0], scaled(200000)));
 }
 
 static void without_memory_to_copy_survivors_stay_in_place(void **state)
@@ -416,17 +416,17 @@ static void marking_goes_on_when_the_mark_stack_cannot_grow(void **state)
 
 /* ---- The barrier -------------------------------------------------------- */
 
-/* 40,000 old holders, each stored into: the log wants to grow, and cannot. */
+/* Many old holders, each stored into: the log wants to grow, and cannot. */
 static void arrange_holders(struct world *world)
 {
-    void **array = world->root[1] = make_array(world->mutator, &gc_type_references, 40000);
+    void **array = world->root[1] = make_array(world->mutator, &gc_type_references, scaled(40000));
 
-    for (uint64_t i = 0; i < 40000; i++)
+    for (uint64_t i = 0; i < scaled(40000); i++)
         gc_write(world->mutator, array, &array[i], make_node(world->mutator, i));
     gc_collect(world->mutator, GC_YOUNG, NULL);
     gc_collect(world->mutator, GC_MIDDLE, NULL);
     gc_disable(world->mutator);
-    world->root[0] = build_list(world->mutator, 40000);
+    world->root[0] = build_list(world->mutator, scaled(40000));
 }
 
 static void act_store(struct world *world)
@@ -443,7 +443,7 @@ static void check_stored(struct world *world)
     struct node **array = world->root[1];
 
     gc_collect(world->mutator, GC_YOUNG, NULL);
-    for (uint64_t i = 0; i < 40000; i++)
+    for (uint64_t i = 0; i < scaled(40000); i++)
         assert_true(array[i]->value == i && array[i]->left->value == i);
 }
 

@@ -17,6 +17,12 @@ static struct world *make_limited(size_t hard_limit)
     return world_make(&options);
 }
 
+/* `bytes`, or a quarter where the run is slowed. */
+static size_t of(size_t bytes)
+{
+    return is_slowed() ? bytes / 4 : bytes;
+}
+
 /* Puts nodes in front of root[0]'s list until there is no room; how many. */
 static size_t fill(struct world *world)
 {
@@ -58,12 +64,12 @@ static void cut(struct world *world, size_t count)
 
 static void null_at_the_limit_leaves_the_heap_as_it_was(void **state)
 {
-    struct world *world = make_limited(16 * MIB);
+    struct world *world = make_limited(of(16 * MIB));
     size_t count = fill(world);
     struct recount before = recount(world->mutator);
 
     (void)state;
-    assert_true(count * sizeof(struct node) > 16 * MIB / 2);
+    assert_true(count * sizeof(struct node) > of(16 * MIB) / 2);
     assert_true(is_intact_fill(world, count));
     assert_int_equal(before.all_objects, count);
     assert_int_equal(gc_last_reason(world->heap), GC_REASON_LIMIT);
@@ -100,13 +106,13 @@ static void committed_bytes_never_pass_the_limit(void **state)
 
 static void room_that_is_made_is_found(void **state)
 {
-    struct world *world = make_limited(8 * MIB);
+    struct world *world = make_limited(of(8 * MIB));
 
     (void)state;
     for (int round = 0; round < 10; round++) {
         size_t count = fill(world);
 
-        assert_true(count > 8 * MIB / 2 / sizeof(struct node));
+        assert_true(count > of(8 * MIB) / 2 / sizeof(struct node));
         cut(world, 100);
         world->root[0] = NULL;
     }
@@ -115,14 +121,14 @@ static void room_that_is_made_is_found(void **state)
 
 static void a_fragmented_heap_is_compacted_before_null(void **state)
 {
-    struct world *world = make_limited(16 * MIB);
+    struct world *world = make_limited(of(16 * MIB));
     struct node *node;
 
     (void)state;
     fill(world);
     for (node = world->root[0]; node != NULL && node->right != NULL; node = node->right)
         gc_write(world->mutator, node, &node->right, node->right->right);
-    world->root[1] = gc_alloc_array(world->mutator, &gc_type_bytes, 4 * MIB);
+    world->root[1] = gc_alloc_array(world->mutator, &gc_type_bytes, of(4 * MIB));
     assert_non_null(world->root[1]);
     world_end(world);
 }
@@ -146,7 +152,7 @@ static void a_million_allocations_at_the_limit(void **state)
 
         if (array == NULL) {
             refused++;
-            for (size_t i = 0; i < SLOTS / 10; i++)
+            for (size_t i = 0; i < SLOTS / 5; i++)
                 table[next_random(&chance) % SLOTS] = NULL;
             array = gc_alloc_array(world->mutator, &gc_type_references, length + 1);
             table = world->root[0];
@@ -187,7 +193,7 @@ static void the_limit_collects_even_when_disabled(void **state)
 static void a_limited_heap_works_down_to_small_limits(void **state)
 {
     (void)state;
-    for (size_t limit = 16 * MIB; limit >= 2 * MIB; limit -= limit / 8) {
+    for (size_t limit = of(16 * MIB); limit >= 2 * MIB; limit -= limit / 8) {
         struct world *world = make_limited(limit);
         size_t count = fill(world);
 
@@ -332,21 +338,21 @@ static void the_callback_may_drop_what_it_can(void **state)
 
 static void the_callback_may_raise_the_limit(void **state)
 {
-    struct callback callback = {.raise_to = 60 * MIB};
-    struct world *world = make_with_callback(&callback, 64 * MIB);
+    struct callback callback = {.raise_to = of(60 * MIB)};
+    struct world *world = make_with_callback(&callback, of(64 * MIB));
 
     (void)state;
-    assert_int_equal(gc_limit_set(world->heap, 0, 30 * MIB), GC_OK);
-    assert_true(fill(world) * sizeof(struct node) > 25 * MIB);
+    assert_int_equal(gc_limit_set(world->heap, 0, of(30 * MIB)), GC_OK);
+    assert_true(fill(world) * sizeof(struct node) > of(25 * MIB));
     assert_true(callback.calls >= 2);
-    assert_int_equal(stats_of(world->heap).hard_limit, 60 * MIB);
+    assert_int_equal(stats_of(world->heap).hard_limit, of(60 * MIB));
     world_end(world);
 }
 
 static void a_callback_that_cannot_help_leads_to_null(void **state)
 {
     struct callback callback = {.calls = 0};
-    struct world *world = make_with_callback(&callback, 16 * MIB);
+    struct world *world = make_with_callback(&callback, of(16 * MIB));
     size_t count = fill(world);
 
     (void)state;
@@ -358,7 +364,7 @@ static void a_callback_that_cannot_help_leads_to_null(void **state)
 static void the_callback_is_never_nested(void **state)
 {
     struct callback callback = {.allocates = 20};
-    struct world *world = make_with_callback(&callback, 8 * MIB);
+    struct world *world = make_with_callback(&callback, of(8 * MIB));
 
     (void)state;
     fill(world);
@@ -375,11 +381,11 @@ static void a_lowered_limit_holds(void **state)
     size_t count;
 
     (void)state;
-    assert_int_equal(gc_limit_set(world->heap, 0, 32 * MIB), GC_OK);
+    assert_int_equal(gc_limit_set(world->heap, 0, of(32 * MIB)), GC_OK);
     count = fill(world);
-    assert_true(stats_of(world->heap).committed_bytes <= 32 * MIB);
+    assert_true(stats_of(world->heap).committed_bytes <= of(32 * MIB));
     assert_true(is_intact_fill(world, count));
-    assert_int_equal(gc_limit_set(world->heap, 0, 64 * MIB), GC_OK);
+    assert_int_equal(gc_limit_set(world->heap, 0, of(64 * MIB)), GC_OK);
     assert_true(fill(world) > count / 2);
     world_end(world);
 }
@@ -413,10 +419,10 @@ static uint64_t old_collections(size_t soft_limit)
     options.soft_limit = soft_limit;
     world = world_make(&options);
     assert_int_equal(stats_of(world->heap).soft_limit, soft_limit);
-    world->root[0] = build_list(world->mutator, 10 * MIB / 32);
+    world->root[0] = build_list(world->mutator, of(10 * MIB) / 32);
     gc_collect(world->mutator, GC_OLD, NULL);
     for (int round = 0; round < 20; round++)
-        world->root[1 + round % 2] = build_list(world->mutator, 5 * MIB / 32);
+        world->root[1 + round % 2] = build_list(world->mutator, of(5 * MIB) / 32);
     count = stats_of(world->heap).generations[GC_OLD].collections;
     world_end(world);
     return count;
@@ -425,7 +431,7 @@ static uint64_t old_collections(size_t soft_limit)
 static void above_the_soft_limit_old_collections_come_sooner(void **state)
 {
     (void)state;
-    assert_true(old_collections(8 * MIB) > old_collections(0));
+    assert_true(old_collections(of(8 * MIB)) > old_collections(0));
     assert_true(old_collections(900 * MIB) == old_collections(0));
 }
 
@@ -558,7 +564,7 @@ static void old_charges_bring_full_collections(void **state)
  * told NULL, soon. */
 static void a_program_near_its_limit_fails_clearly(void **state)
 {
-    struct world *world = make_limited(16 * MIB);
+    struct world *world = make_limited(of(16 * MIB));
     size_t count = fill(world);
     uint64_t start = now_ns();
     uint64_t done = 0;
@@ -579,7 +585,7 @@ static void a_program_near_its_limit_fails_clearly(void **state)
 /* With half the heap free the share of time is small, and nothing fails. */
 static void a_program_with_room_never_fails(void **state)
 {
-    struct world *world = make_limited(16 * MIB);
+    struct world *world = make_limited(of(16 * MIB));
     size_t count = fill(world);
 
     (void)state;
@@ -591,7 +597,7 @@ static void a_program_with_room_never_fails(void **state)
 
 static void after_failing_a_program_that_drops_works_on(void **state)
 {
-    struct world *world = make_limited(16 * MIB);
+    struct world *world = make_limited(of(16 * MIB));
     size_t count = fill(world);
 
     (void)state;

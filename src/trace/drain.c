@@ -37,7 +37,7 @@ GC_ALWAYS_INLINE void scan_piece(struct gc_tracer *tracer, uintptr_t object, con
             gc_stack_overflow(tracer, object);
         }
     }
-    gc_scan_elements(tracer, object, type, from, to, visit);
+    gc_scan_elements(tracer, object, type, (struct gc_span){from, to}, visit);
 }
 
 static void scan_traced(struct gc_tracer *tracer, uintptr_t object, const gc_type *type)
@@ -167,39 +167,41 @@ GC_ALWAYS_INLINE uintptr_t test_edge(struct gc_tracer *tracer, uintptr_t entry)
     return entry;
 }
 
+/* One step: an edge, or none, goes into the first queue; what has waited there
+ * is tested, and if it is new goes through the second. */
+GC_ALWAYS_INLINE void pass_edge(struct gc_tracer *tracer, struct rings *rings, uintptr_t edge)
+{
+    uintptr_t due = exchange(rings->edges, &rings->edge_at, edge), object = 0;
+
+    rings->edge_count += edge != 0;
+    if (due != 0) {
+        rings->edge_count--;
+        object = test_edge(tracer, due);
+        rings->marked_count += object != 0;
+    }
+    if (object == 0 && rings->edge_count != 0)
+        return;
+    object = exchange(rings->marked, &rings->marked_at, object);
+    if (object != 0) {
+        rings->marked_count--;
+        scan_marked(tracer, object);
+    }
+}
+
 static void drain_prefetching(struct gc_tracer *tracer)
 {
     struct rings rings = {.edge_at = 0};
 
-    for (;;) {
-        uintptr_t entry = 0;
+    while (tracer->stack.count > 0 || rings.edge_count + rings.marked_count > 0) {
+        uintptr_t entry = tracer->stack.count > 0 ? tracer->stack.words[--tracer->stack.count] : 0;
 
-        if (tracer->stack.count > 0) {
-            entry = tracer->stack.words[--tracer->stack.count];
-            if (entry & GC_STACK_ARRAY) {
-                scan_entry(tracer, entry, gc_queue);
-                continue;
-            }
-            prefetch_edge(tracer, entry);
-            rings.edge_count++;
-        } else if (rings.edge_count == 0 && rings.marked_count == 0) {
-            return;
-        }
-        entry = exchange(rings.edges, &rings.edge_at, entry);
-        if (entry != 0) {
-            rings.edge_count--;
-            entry = test_edge(tracer, entry);
-            rings.marked_count += entry != 0;
-            if (entry == 0)
-                continue;
-        } else if (rings.edge_count != 0) {
+        if (entry & GC_STACK_ARRAY) {
+            scan_entry(tracer, entry, gc_queue);
             continue;
         }
-        entry = exchange(rings.marked, &rings.marked_at, entry);
-        if (entry != 0) {
-            rings.marked_count--;
-            scan_marked(tracer, entry);
-        }
+        if (entry != 0)
+            prefetch_edge(tracer, entry);
+        pass_edge(tracer, &rings, entry);
     }
 }
 

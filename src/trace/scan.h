@@ -20,19 +20,24 @@ GC_ALWAYS_INLINE void gc_scan_offsets(struct gc_tracer *tracer, uintptr_t base,
         visit(tracer, (void *)(base + offsets[i]));
 }
 
-/* Elements `from` to `to` of an array part. */
+struct gc_span {
+    size_t from;
+    size_t to; /* exclusive */
+};
+
+/* Some elements of an array part. */
 GC_ALWAYS_INLINE void gc_scan_elements(struct gc_tracer *tracer, uintptr_t object,
-                                       const gc_type *type, size_t from, size_t to,
+                                       const gc_type *type, struct gc_span span,
                                        gc_scan_slot_fn *visit)
 {
     uintptr_t elements = object + type->size;
 
     if (type->kind == GC_KIND_REFERENCES) {
-        for (size_t i = from; i < to; i++)
+        for (size_t i = span.from; i < span.to; i++)
             visit(tracer, (void *)(elements + i * sizeof(uintptr_t)));
         return;
     }
-    for (size_t i = from; i < to; i++)
+    for (size_t i = span.from; i < span.to; i++)
         gc_scan_offsets(tracer, elements + i * type->element_size, type->element_refs,
                         type->element_ref_count, visit);
 }
@@ -49,7 +54,8 @@ GC_ALWAYS_INLINE void gc_scan_slots(struct gc_tracer *tracer, uintptr_t object, 
 {
     gc_scan_offsets(tracer, object, type->refs, type->ref_count, visit);
     if (gc_has_elements(type))
-        gc_scan_elements(tracer, object, type, 0, gc_object_length(object), visit);
+        gc_scan_elements(tracer, object, type, (struct gc_span){0, gc_object_length(object)},
+                         visit);
 }
 
 /* Every word of a conservative object. */
