@@ -47,7 +47,7 @@ struct gc_trace_counts {
     size_t copy_failures;
 };
 
-enum { GC_EPHEMERONS_FEW = 64 };
+enum { GC_EPHEMERONS_FEW = 4 };
 
 /* See trace/ephemerons.h. */
 struct gc_ephemerons {

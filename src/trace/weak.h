@@ -32,7 +32,7 @@ struct gc_watching_weakref {
 enum { GC_WEAK_WATCHING = 2, GC_WEAK_TYPES = 4 };
 extern const gc_type gc_weakref_types[GC_WEAK_TYPES];
 
-enum { GC_WEAK_FEW = 64 };
+enum { GC_WEAK_FEW = 4 };
 
 struct gc_weakrefs {
     uintptr_t lists[GC_GENERATIONS];
