@@ -38,6 +38,12 @@ extern const gc_type gc_ephemeron_type;
 extern const gc_type gc_weak_key_entry_type;   /* an ephemeron */
 extern const gc_type gc_weak_value_entry_type; /* a pair: its value does not wait for the key */
 
+static inline bool gc_is_ephemeron_type(const gc_type *type)
+{
+    return type == &gc_ephemeron_type || type == &gc_weak_key_entry_type ||
+           type == &gc_weak_value_entry_type;
+}
+
 /* Without memory for more the index stays as it is. */
 void gc_ephemerons_expect(struct gc_ephemerons *ephemerons, size_t more);
 void gc_ephemerons_create(struct gc_ephemerons *ephemerons);
