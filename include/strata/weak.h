@@ -81,7 +81,7 @@ STRATA_API size_t gc_weakref_list(gc_mutator *mutator, const void *object, gc_we
 
 /* An object with a key and a value. It keeps the value alive while both it and
  * the key are alive, and never the key: so a value that refers to its key does
- * not keep it. When the key dies, both are cleared. 32 bytes. */
+ * not keep it. When the key dies, both are cleared. 40 bytes. */
 typedef struct gc_ephemeron gc_ephemeron;
 
 /* Returns  the ephemeron, or NULL without memory. Misuse unless `key` is an

@@ -17,7 +17,7 @@ static struct gc_call *wait_for(gc_mutator *mutator, void *object, enum gc_call_
     struct gc_call *call;
 
     gc_check_mutator(mutator, function);
-    gc_check_object(mutator->heap, object, function);
+    gc_check_object_quickly(mutator->heap, object, function);
     call = gc_call_take(calls_of(mutator));
     if (call == NULL)
         return NULL;

@@ -59,7 +59,7 @@ gc_weakref *gc_weakref_create(gc_mutator *mutator, void *object, unsigned flags)
     gc_weakref *weakref;
 
     gc_check_mutator(mutator, "gc_weakref_create");
-    gc_check_object(mutator->heap, object, "gc_weakref_create");
+    gc_check_object_quickly(mutator->heap, object, "gc_weakref_create");
     check_flags(flags, "gc_weakref_create");
     weakref = find_shared(&mutator->heap->collector.weakrefs, object, flags);
     return weakref != NULL ? weakref : make_weakref(mutator, object, flags);
@@ -73,7 +73,7 @@ gc_weakref *gc_weakref_create_watching(gc_mutator *mutator, void *object, unsign
     gc_weakref *weakref;
 
     gc_check_mutator(mutator, "gc_weakref_create_watching");
-    gc_check_object(mutator->heap, object, "gc_weakref_create_watching");
+    gc_check_object_quickly(mutator->heap, object, "gc_weakref_create_watching");
     check_flags(flags, "gc_weakref_create_watching");
     if (callback == NULL)
         gc_misuse("gc_weakref_create_watching", "the callback is NULL");
@@ -150,7 +150,7 @@ size_t gc_weakref_list(gc_mutator *mutator, const void *object, gc_weakref **ref
     size_t count = 0;
 
     gc_check_mutator(mutator, "gc_weakref_list");
-    gc_check_object(mutator->heap, object, "gc_weakref_list");
+    gc_check_object_quickly(mutator->heap, object, "gc_weakref_list");
     weakref = gc_weakrefs_of(&mutator->heap->collector.weakrefs, (uintptr_t)object);
     for (; weakref != NULL; weakref = (gc_weakref *)weakref->chain) {
         if (weakref->referent != (uintptr_t)object)
@@ -180,9 +180,9 @@ gc_ephemeron *gc_ephemeron_create(gc_mutator *mutator, void *key, void *value)
     gc_ephemeron *ephemeron;
 
     gc_check_mutator(mutator, "gc_ephemeron_create");
-    gc_check_object(mutator->heap, key, "gc_ephemeron_create");
+    gc_check_object_quickly(mutator->heap, key, "gc_ephemeron_create");
     if (value != NULL)
-        gc_check_object(mutator->heap, value, "gc_ephemeron_create");
+        gc_check_object_quickly(mutator->heap, value, "gc_ephemeron_create");
     GC_FRAME(mutator, frame, &key, &value);
     ephemeron = gc_alloc(mutator, &gc_ephemeron_type);
     gc_frame_pop(mutator, &frame);
@@ -210,7 +210,7 @@ bool gc_ephemeron_set(gc_mutator *mutator, gc_ephemeron *ephemeron, void *value)
 {
     check_ephemeron(mutator, ephemeron, "gc_ephemeron_set");
     if (value != NULL)
-        gc_check_object(mutator->heap, value, "gc_ephemeron_set");
+        gc_check_object_quickly(mutator->heap, value, "gc_ephemeron_set");
     if (ephemeron->key == 0)
         return false;
     gc_write(mutator, ephemeron, &ephemeron->value, value);
@@ -255,7 +255,7 @@ gc_status gc_hash(gc_mutator *mutator, const void *object, uint64_t *hash)
         *hash = known->hash;
         return GC_OK;
     }
-    gc_check_object(heap, object, "gc_hash");
+    gc_check_object_quickly(heap, object, "gc_hash");
     *hash = record.hash = draw(&heap->hash_state);
     if (gc_attachment_add(&heap->collector.hashes, generation, &record) == NULL)
         return GC_NO_MEMORY;

@@ -175,7 +175,7 @@ static void move_live(const gc_table *table, struct slot *to, size_t capacity)
     size_t old = capacity_of(table);
 
     for (size_t i = 0; i < old; i++)
-        if (is_live(table, &from[i]))
+        if (table->dead == 0 ? (from[i].hash & FULL) != 0 : is_live(table, &from[i]))
             *free_slot(to, capacity - 1, from[i].hash) = from[i];
 }
 

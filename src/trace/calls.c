@@ -27,6 +27,7 @@ static bool reserve_page(struct gc_calls *calls)
 {
     size_t capacity = calls->page_capacity == 0 ? FIRST_PAGES : 2 * calls->page_capacity;
     struct gc_call_page **pages;
+    uint8_t *youngest;
 
     if (calls->page_count < calls->page_capacity)
         return true;
@@ -36,6 +37,10 @@ static bool reserve_page(struct gc_calls *calls)
     if (pages == NULL)
         return false;
     calls->pages = pages;
+    youngest = gc_os.resize(calls->youngest, capacity);
+    if (youngest == NULL)
+        return false;
+    calls->youngest = youngest;
     calls->page_capacity = capacity;
     return true;
 }
@@ -54,7 +59,7 @@ static bool open_page(struct gc_calls *calls)
         page->records[i].next = page->free;
         page->free = &page->records[i];
     }
-    page->youngest = GC_GENERATIONS;
+    calls->youngest[calls->page_count] = GC_GENERATIONS;
     calls->pages[calls->page_count++] = page;
     list_free(calls, page);
     return true;
@@ -67,6 +72,7 @@ void gc_calls_destroy(struct gc_calls *calls)
     for (size_t i = 0; i < calls->page_count; i++)
         gc_os.free(calls->pages[i]);
     gc_os.free(calls->pages);
+    gc_os.free(calls->youngest);
     while (guardian != NULL) {
         struct gc_guardian *next = guardian->next;
 
@@ -79,7 +85,7 @@ void gc_calls_destroy(struct gc_calls *calls)
 size_t gc_calls_bytes(const struct gc_calls *calls)
 {
     return calls->page_count * sizeof(struct gc_call_page) +
-           calls->page_capacity * sizeof(struct gc_call_page *);
+           calls->page_capacity * (sizeof(struct gc_call_page *) + 1);
 }
 
 struct gc_call *gc_call_take(struct gc_calls *calls)
@@ -93,7 +99,7 @@ struct gc_call *gc_call_take(struct gc_calls *calls)
     call = page->free;
     page->free = call->next;
     page->used++;
-    page->youngest = GC_YOUNG;
+    calls->youngest[call->position / GC_CALL_PAGE_SLOTS] = GC_YOUNG;
     if (page->free == NULL) {
         page->listed = false;
         calls->free_pages = page->next_free;
@@ -135,10 +141,10 @@ struct gc_call *gc_call_named(const struct gc_calls *calls, uint64_t name)
 
 void gc_call_note_age(struct gc_calls *calls, const struct gc_call *call, unsigned age)
 {
-    struct gc_call_page *page = page_of(calls, call);
+    uint8_t *youngest = &calls->youngest[call->position / GC_CALL_PAGE_SLOTS];
 
-    if (age < page->youngest)
-        page->youngest = age;
+    if (age < *youngest)
+        *youngest = (uint8_t)age;
 }
 
 /* ---- Queues ---- */
@@ -186,16 +192,26 @@ static bool goes_first(const struct gc_call *a, const struct gc_call *b, bool ne
     return newest_first ? a->serial > b->serial : a->serial < b->serial;
 }
 
-/* Takes the run of sorted records that `list` begins with; returns the rest. */
-static struct gc_call *cut_run(struct gc_call *list, bool newest_first)
+/* Takes the longest run off the list's head, sorted or the other way round, and
+ * returns it sorted. */
+static struct gc_call *cut_run(struct gc_call **list, bool newest_first)
 {
-    struct gc_call *rest;
+    struct gc_call *run = *list, *last = run, *next = run->next;
+    bool reversed = next != NULL && !goes_first(run, next, newest_first);
 
-    while (list->next != NULL && goes_first(list, list->next, newest_first))
-        list = list->next;
-    rest = list->next;
-    list->next = NULL;
-    return rest;
+    while (next != NULL && goes_first(last, next, newest_first) != reversed) {
+        struct gc_call *after = next->next;
+
+        if (reversed) {
+            next->next = run;
+            run = next;
+        }
+        last = next;
+        next = after;
+    }
+    *(reversed ? &(*list)->next : &last->next) = NULL;
+    *list = next;
+    return run;
 }
 
 static struct gc_call *merge(struct gc_call *a, struct gc_call *b, bool newest_first)
@@ -219,10 +235,9 @@ struct gc_call *gc_calls_sort(struct gc_call *list, bool newest_first)
     struct gc_call *bins[64] = {NULL}, *sorted = NULL;
 
     while (list != NULL) {
-        struct gc_call *run = list;
+        struct gc_call *run = cut_run(&list, newest_first);
         int i = 0;
 
-        list = cut_run(list, newest_first);
         for (; bins[i] != NULL; i++) {
             run = merge(bins[i], run, newest_first);
             bins[i] = NULL;
@@ -239,22 +254,22 @@ struct gc_call *gc_calls_sort(struct gc_call *list, bool newest_first)
 void gc_calls_trace(struct gc_calls *calls, struct gc_tracer *tracer)
 {
     for (size_t i = 0; i < calls->page_count; i++) {
-        struct gc_call_page *page = calls->pages[i];
+        struct gc_call *records;
 
-        if (page->youngest > tracer->oldest || page->used == 0)
+        if (calls->youngest[i] > tracer->oldest)
             continue;
+        records = calls->pages[i]->records;
         for (int slot = 0; slot < GC_CALL_PAGE_SLOTS; slot++)
-            if (page->records[slot].state == GC_CALL_QUEUED && page->records[slot].object != 0)
-                page->records[slot].object = gc_trace_kept(tracer, page->records[slot].object);
+            if (records[slot].state == GC_CALL_QUEUED && records[slot].object != 0)
+                records[slot].object = gc_trace_kept(tracer, records[slot].object);
     }
 }
 
 /* A record after the trace. */
-static void settle(struct gc_call_page *page, struct gc_call *call, const struct gc_tracer *tracer,
+static void settle(struct gc_calls *calls, struct gc_call *call, const struct gc_tracer *tracer,
                    struct gc_call **dead)
 {
     uintptr_t now;
-    unsigned age;
 
     if (call->state < GC_CALL_WAITING || call->object == 0)
         return;
@@ -266,25 +281,26 @@ static void settle(struct gc_call_page *page, struct gc_call *call, const struct
         return;
     }
     call->object = now;
-    age = gc_age_of(tracer->tables, now);
-    if (age < page->youngest)
-        page->youngest = age;
+    gc_call_note_age(calls, call, gc_age_of(tracer->tables, now));
 }
+
+enum { AHEAD = 8 };
 
 struct gc_call *gc_calls_find_dead(struct gc_calls *calls, struct gc_tracer *tracer)
 {
     struct gc_call *dead = NULL;
 
-    for (size_t i = calls->page_count; i-- > 0;) {
-        struct gc_call_page *page = calls->pages[i];
+    for (size_t i = 0; i < calls->page_count; i++) {
+        struct gc_call *records;
 
-        if (page->youngest > tracer->oldest || page->used == 0)
+        if (calls->youngest[i] > tracer->oldest)
             continue;
-        page->youngest = GC_GENERATIONS;
-        for (int slot = GC_CALL_PAGE_SLOTS; slot-- > 0;) {
-            if (slot >= 4 && page->records[slot - 4].object != 0)
-                gc_prefetch(gc_header(page->records[slot - 4].object));
-            settle(page, &page->records[slot], tracer, &dead);
+        calls->youngest[i] = GC_GENERATIONS;
+        records = calls->pages[i]->records;
+        for (int slot = 0; slot < GC_CALL_PAGE_SLOTS; slot++) {
+            if (slot + AHEAD < GC_CALL_PAGE_SLOTS && records[slot + AHEAD].object != 0)
+                gc_prefetch(gc_header(records[slot + AHEAD].object));
+            settle(calls, &records[slot], tracer, &dead);
         }
     }
     return dead;

@@ -8,7 +8,7 @@
  *
  * K1  WAITING: `object` is weak. QUEUED: `object` is a root, or 0. IDLE: the
  *     record is a weak reference's, which refers to it.
- * K2  page->youngest is no older than any object of its records.
+ * K2  A page's `youngest` is no older than any object of its records.
  */
 #ifndef STRATA_CALLS_H
 #define STRATA_CALLS_H
@@ -61,7 +61,6 @@ struct gc_call_queue {
 
 struct gc_call_page {
     uint32_t used;
-    uint32_t youngest; /* generation */
     struct gc_call *free;
     struct gc_call_page *next_free; /* pages with a free record */
     bool listed;                    /* in that list */
@@ -75,6 +74,7 @@ struct gc_guardian {
 
 struct gc_calls {
     struct gc_call_page **pages;
+    uint8_t *youngest; /* by page: a generation, or GC_GENERATIONS */
     size_t page_count;
     size_t page_capacity;
     struct gc_call_page *free_pages;

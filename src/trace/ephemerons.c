@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { LIST_END = 1 };
+enum { LIST_END = 1, SETTLED = 2 };
 
 static const uint32_t refs[] = {offsetof(struct gc_ephemeron, key),
                                 offsetof(struct gc_ephemeron, value),
@@ -103,11 +103,13 @@ static void settle(struct gc_tracer *tracer, uintptr_t object)
     gc_holder_scanned(tracer, object);
 }
 
+/* Keys near each other have buckets near each other, for they are often met in
+ * that order; blocks are spread. */
 static uintptr_t *bucket_of(const struct gc_ephemerons *ephemerons, uintptr_t key)
 {
-    uint64_t mixed = (uint64_t)(key >> GC_GRANULE_LOG2) * 0x9e3779b97f4a7c15u;
+    size_t place = (key >> GC_GRANULE_LOG2 >> 1) + (key >> GC_BLOCK_LOG2) * 0x9e3779b1u;
 
-    return &ephemerons->buckets[(size_t)(mixed >> 32 ^ mixed >> 20) & ephemerons->mask];
+    return &ephemerons->buckets[place & ephemerons->mask];
 }
 
 static void index_by_key(struct gc_ephemerons *ephemerons, uintptr_t object)
@@ -115,7 +117,7 @@ static void index_by_key(struct gc_ephemerons *ephemerons, uintptr_t object)
     uintptr_t key = at(object)->key, *bucket = bucket_of(ephemerons, key);
 
     *gc_state_byte(key) |= GC_STATE_KEY;
-    at(object)->link = *bucket;
+    at(object)->chain = *bucket;
     *bucket = object;
 }
 
@@ -123,10 +125,8 @@ static void put_aside(struct gc_ephemerons *ephemerons, uintptr_t object, uint8_
 {
     uintptr_t *list = kind == GC_KIND_EPHEMERON ? &ephemerons->pending : &ephemerons->pairs;
 
-    if (kind == GC_KIND_EPHEMERON && ephemerons->watching) {
+    if (kind == GC_KIND_EPHEMERON && ephemerons->watching)
         index_by_key(ephemerons, object);
-        return;
-    }
     at(object)->link = *list;
     *list = object;
 }
@@ -166,11 +166,11 @@ void gc_ephemeron_fire(struct gc_tracer *tracer, uintptr_t key)
         uintptr_t object = *link;
 
         if (at(object)->key != key) {
-            link = &at(object)->link;
+            link = &at(object)->chain;
             continue;
         }
-        *link = at(object)->link;
-        at(object)->link = ephemerons->fired;
+        *link = at(object)->chain;
+        at(object)->chain = ephemerons->fired;
         ephemerons->fired = object;
     }
 }
@@ -201,19 +201,15 @@ static void index_pending(struct gc_tracer *tracer)
     struct gc_ephemerons *ephemerons = &tracer->ephemerons;
     uintptr_t object = ephemerons->pending;
 
-    ephemerons->pending = LIST_END;
-    while (object != LIST_END) {
-        uintptr_t next = at(object)->link;
-
-        if (next != LIST_END)
-            gc_prefetch(gc_header(at(next)->key));
+    for (; object != LIST_END; object = at(object)->link) {
+        if (at(object)->link != LIST_END)
+            gc_prefetch(gc_header(at(at(object)->link)->key));
         if (is_key_known_alive(tracer, object)) {
-            at(object)->link = ephemerons->fired;
+            at(object)->chain = ephemerons->fired;
             ephemerons->fired = object;
         } else {
             index_by_key(ephemerons, object);
         }
-        object = next;
     }
 }
 
@@ -225,35 +221,39 @@ static void fire_all(struct gc_tracer *tracer)
         while (ephemerons->fired != LIST_END) {
             uintptr_t object = ephemerons->fired;
 
-            ephemerons->fired = at(object)->link;
-            at(object)->link = 0;
+            ephemerons->fired = at(object)->chain;
+            at(object)->chain = SETTLED;
             settle(tracer, object);
         }
         gc_trace_drain(tracer);
     }
 }
 
-/* What the index holds is pending again, and its keys are ordinary objects.
- * True if a key was reached all the same, by a way that does not watch. */
-static bool empty_into_pending(struct gc_tracer *tracer)
+/* Leaves those in the list that did not fire; their keys are ordinary objects
+ * again. True if a key was reached all the same, by a way that does not watch. */
+static bool drop_settled(struct gc_tracer *tracer)
 {
-    struct gc_ephemerons *ephemerons = &tracer->ephemerons;
+    uintptr_t *list = &tracer->ephemerons.pending, object;
     bool missed = false;
 
-    for (size_t i = 0; i <= ephemerons->mask; i++)
-        for (uintptr_t object = ephemerons->buckets[i]; object != LIST_END;) {
-            uintptr_t next = at(object)->link;
+    while ((object = *list) != LIST_END) {
+        uintptr_t next = at(object)->link;
+        bool settled = at(object)->chain == SETTLED;
 
-            if (next != LIST_END)
-                gc_prefetch(gc_header(at(next)->key));
-            if (is_key_known_alive(tracer, object))
-                missed = true;
-            else
-                *gc_state_byte(at(object)->key) &= (uint8_t)~GC_STATE_KEY;
-            at(object)->link = ephemerons->pending;
-            ephemerons->pending = object;
-            object = next;
+        if (next != LIST_END)
+            gc_prefetch(gc_header(at(next)->key));
+        at(object)->chain = 0;
+        if (settled) {
+            *list = next;
+            at(object)->link = 0;
+            continue;
         }
+        if (is_key_known_alive(tracer, object))
+            missed = true;
+        else
+            *gc_state_byte(at(object)->key) &= (uint8_t)~GC_STATE_KEY;
+        list = &at(object)->link;
+    }
     return missed;
 }
 
@@ -269,7 +269,7 @@ void gc_trace_ephemerons(struct gc_tracer *tracer)
         index_pending(tracer);
         fire_all(tracer);
         ephemerons->watching = false;
-        again = empty_into_pending(tracer);
+        again = drop_settled(tracer);
     }
     tracer->prefetching = prefetching;
 }

@@ -11,7 +11,8 @@
  * The index is set aside when ephemerons are made; if there was no memory, its
  * chains are longer.
  *
- * F1  link is 0 in an ephemeron that is not put aside; a list ends with 1.
+ * F1  link is 0 in an ephemeron that is not put aside; a list ends with 1. Those
+ *     that fired stay in their list, their chain saying so, till it is walked.
  * F2  Between phases no object has GC_STATE_KEY set that is the key of none
  *     put aside.
  */
@@ -25,7 +26,8 @@
 struct gc_ephemeron {
     uintptr_t key; /* the weak half; 0 when cleared, and so is the value */
     uintptr_t value;
-    uintptr_t link;
+    uintptr_t link;  /* in the list of those put aside */
+    uintptr_t chain; /* in the index, by key; or of those that fired */
 };
 
 /* An entry of a weak table: the table counts those that were cleared. */

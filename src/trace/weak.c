@@ -45,11 +45,12 @@ size_t gc_weakrefs_bytes(const struct gc_weakrefs *weakrefs)
 
 /* ---- The index ---- */
 
+/* Near objects have near buckets; blocks are spread. */
 static uintptr_t *bucket_of(const struct gc_weakrefs *weakrefs, uintptr_t referent)
 {
-    uint64_t mixed = (uint64_t)(referent >> GC_GRANULE_LOG2) * 0x9e3779b97f4a7c15u;
+    size_t place = (referent >> GC_GRANULE_LOG2 >> 1) + (referent >> GC_BLOCK_LOG2) * 0x9e3779b1u;
 
-    return &weakrefs->buckets[(size_t)(mixed >> 32 ^ mixed >> 20) & weakrefs->mask];
+    return &weakrefs->buckets[place & weakrefs->mask];
 }
 
 static void link_in(struct gc_weakrefs *weakrefs, struct gc_weakref *weakref)
