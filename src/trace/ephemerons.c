@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { LIST_END = 1, SETTLED = 2 };
+enum { LIST_END = 1, SETTLED = 2, FIRST_WORDS = 512, KEPT_WORDS = 32 << 10, AHEAD = 8 };
 
 static const uint32_t refs[] = {offsetof(struct gc_ephemeron, key),
                                 offsetof(struct gc_ephemeron, value),
@@ -36,25 +36,34 @@ static bool has_owner(const gc_type *type)
     return type->size == sizeof(struct gc_weak_entry);
 }
 
-void gc_ephemerons_create(struct gc_ephemerons *ephemerons)
+bool gc_ephemerons_create(struct gc_ephemerons *ephemerons, size_t heap_bytes)
 {
+    size_t capacity =
+        gc_max(heap_bytes / GC_OBJECT_BYTES(sizeof(struct gc_ephemeron)), FIRST_WORDS);
+
     *ephemerons = (struct gc_ephemerons){
-        .pending = LIST_END, .pairs = LIST_END, .fired = LIST_END, .capacity = GC_EPHEMERONS_FEW};
+        .no_room = LIST_END, .fired = LIST_END, .capacity = GC_EPHEMERONS_FEW};
     ephemerons->buckets = ephemerons->few;
+    return gc_lane_create(&ephemerons->pending, capacity, FIRST_WORDS) &&
+           gc_lane_create(&ephemerons->pairs, capacity, FIRST_WORDS);
 }
 
 void gc_ephemerons_destroy(struct gc_ephemerons *ephemerons)
 {
+    gc_lane_destroy(&ephemerons->pending);
+    gc_lane_destroy(&ephemerons->pairs);
     if (ephemerons->buckets != ephemerons->few)
         gc_os.free(ephemerons->buckets);
-    gc_ephemerons_create(ephemerons);
+    ephemerons->buckets = ephemerons->few;
 }
 
 size_t gc_ephemerons_bytes(const struct gc_ephemerons *ephemerons)
 {
-    return ephemerons->buckets == ephemerons->few
-               ? 0
-               : ephemerons->capacity * sizeof *ephemerons->buckets;
+    size_t words = ephemerons->pending.committed + ephemerons->pairs.committed;
+
+    if (ephemerons->buckets != ephemerons->few)
+        words += ephemerons->capacity;
+    return words * sizeof(uintptr_t);
 }
 
 void gc_ephemerons_expect(struct gc_ephemerons *ephemerons, size_t more)
@@ -123,12 +132,26 @@ static void index_by_key(struct gc_ephemerons *ephemerons, uintptr_t object)
 
 static void put_aside(struct gc_ephemerons *ephemerons, uintptr_t object, uint8_t kind)
 {
-    uintptr_t *list = kind == GC_KIND_EPHEMERON ? &ephemerons->pending : &ephemerons->pairs;
+    struct gc_lane *lane = kind == GC_KIND_EPHEMERON ? &ephemerons->pending : &ephemerons->pairs;
 
     if (kind == GC_KIND_EPHEMERON && ephemerons->watching)
         index_by_key(ephemerons, object);
-    at(object)->link = *list;
-    *list = object;
+    at(object)->link = LIST_END;
+    if (GC_LIKELY(gc_lane_push(lane, object)))
+        return;
+    at(object)->link = ephemerons->no_room;
+    ephemerons->no_room = object;
+}
+
+/* Keys that may have to be waited for are looked at later, all together, if
+ * that waits for memory. */
+static bool is_settled_at_once(const struct gc_tracer *tracer, uintptr_t object)
+{
+    uintptr_t key = at(object)->key;
+    bool condemned =
+        key != 0 && gc_state_action(tracer->state[gc_block_of(tracer->tables, key)]) != GC_LEAVE;
+
+    return !condemned || (!tracer->prefetching && gc_trace_survivor(tracer, key) != 0);
 }
 
 static bool is_key_known_alive(const struct gc_tracer *tracer, uintptr_t object)
@@ -143,7 +166,7 @@ void gc_ephemeron_scan(struct gc_tracer *tracer, uintptr_t object)
     if (at(object)->link != 0)
         return; /* met again, by way of the log or of a flagged block */
     tracer->ephemerons.scanned++;
-    if (is_key_known_alive(tracer, object)) {
+    if (is_settled_at_once(tracer, object)) {
         settle(tracer, object);
         return;
     }
@@ -175,13 +198,14 @@ void gc_ephemeron_fire(struct gc_tracer *tracer, uintptr_t key)
     }
 }
 
-static size_t list_length(uintptr_t list)
+/* Fetches what a walk through the lane will look at: first the ephemerons,
+ * then their keys. */
+static void prefetch_ahead(const struct gc_lane *lane, size_t i)
 {
-    size_t length = 0;
-
-    for (; list != LIST_END; list = at(list)->link)
-        length++;
-    return length;
+    if (i + 2 * AHEAD < lane->count)
+        gc_prefetch((const void *)lane->words[i + 2 * AHEAD]);
+    if (i + AHEAD < lane->count)
+        gc_prefetch(gc_header(at(lane->words[i + AHEAD])->key));
 }
 
 static void empty_index(struct gc_ephemerons *ephemerons, size_t expected)
@@ -195,22 +219,36 @@ static void empty_index(struct gc_ephemerons *ephemerons, size_t expected)
         ephemerons->buckets[i] = LIST_END;
 }
 
-/* Those whose keys were reached meanwhile fire; the others are indexed. */
-static void index_pending(struct gc_tracer *tracer)
+/* If its key was reached meanwhile it fires; else it is indexed. */
+static void index_one(struct gc_tracer *tracer, uintptr_t object)
 {
     struct gc_ephemerons *ephemerons = &tracer->ephemerons;
-    uintptr_t object = ephemerons->pending;
 
-    for (; object != LIST_END; object = at(object)->link) {
-        if (at(object)->link != LIST_END)
-            gc_prefetch(gc_header(at(at(object)->link)->key));
-        if (is_key_known_alive(tracer, object)) {
-            at(object)->chain = ephemerons->fired;
-            ephemerons->fired = object;
-        } else {
-            index_by_key(ephemerons, object);
-        }
+    if (is_key_known_alive(tracer, object)) {
+        at(object)->chain = ephemerons->fired;
+        ephemerons->fired = object;
+    } else {
+        index_by_key(ephemerons, object);
     }
+}
+
+static bool is_pair(uintptr_t object)
+{
+    return gc_header_type(*gc_header(object))->kind == GC_KIND_WEAK_PAIR;
+}
+
+static void index_pending(struct gc_tracer *tracer)
+{
+    const struct gc_lane *pending = &tracer->ephemerons.pending;
+    uintptr_t object = tracer->ephemerons.no_room;
+
+    for (size_t i = 0; i < pending->count; i++) {
+        prefetch_ahead(pending, i);
+        index_one(tracer, pending->words[i]);
+    }
+    for (; object != LIST_END; object = at(object)->link)
+        if (!is_pair(object))
+            index_one(tracer, object);
 }
 
 static void fire_all(struct gc_tracer *tracer)
@@ -229,30 +267,60 @@ static void fire_all(struct gc_tracer *tracer)
     }
 }
 
-/* Leaves those in the list that did not fire; their keys are ordinary objects
- * again. True if a key was reached all the same, by a way that does not watch. */
-static bool drop_settled(struct gc_tracer *tracer)
+enum outcome { DROPPED, WAITS, MISSED };
+
+/* An ephemeron that did not fire waits on; its key is an ordinary object again,
+ * or was reached by a way that does not watch. */
+static enum outcome outcome_of(struct gc_tracer *tracer, uintptr_t object)
 {
-    uintptr_t *list = &tracer->ephemerons.pending, object;
+    bool settled = at(object)->chain == SETTLED;
+
+    at(object)->chain = 0;
+    if (settled)
+        return DROPPED;
+    if (is_key_known_alive(tracer, object))
+        return MISSED;
+    *gc_state_byte(at(object)->key) &= (uint8_t)~GC_STATE_KEY;
+    return WAITS;
+}
+
+static bool drop_settled_in_lane(struct gc_tracer *tracer)
+{
+    struct gc_lane *pending = &tracer->ephemerons.pending;
+    size_t kept = 0;
+    bool missed = false;
+
+    for (size_t i = 0; i < pending->count; i++) {
+        uintptr_t object = pending->words[i];
+        enum outcome outcome;
+
+        prefetch_ahead(pending, i);
+        outcome = outcome_of(tracer, object);
+        if (outcome == DROPPED)
+            at(object)->link = 0;
+        else
+            pending->words[kept++] = object;
+        missed = missed || outcome == MISSED;
+    }
+    pending->count = kept;
+    return missed;
+}
+
+static bool drop_settled_in_list(struct gc_tracer *tracer)
+{
+    uintptr_t *list = &tracer->ephemerons.no_room, object;
     bool missed = false;
 
     while ((object = *list) != LIST_END) {
-        uintptr_t next = at(object)->link;
-        bool settled = at(object)->chain == SETTLED;
+        enum outcome outcome = is_pair(object) ? WAITS : outcome_of(tracer, object);
 
-        if (next != LIST_END)
-            gc_prefetch(gc_header(at(next)->key));
-        at(object)->chain = 0;
-        if (settled) {
-            *list = next;
+        if (outcome == DROPPED) {
+            *list = at(object)->link;
             at(object)->link = 0;
-            continue;
+        } else {
+            list = &at(object)->link;
         }
-        if (is_key_known_alive(tracer, object))
-            missed = true;
-        else
-            *gc_state_byte(at(object)->key) &= (uint8_t)~GC_STATE_KEY;
-        list = &at(object)->link;
+        missed = missed || outcome == MISSED;
     }
     return missed;
 }
@@ -260,16 +328,18 @@ static bool drop_settled(struct gc_tracer *tracer)
 void gc_trace_ephemerons(struct gc_tracer *tracer)
 {
     struct gc_ephemerons *ephemerons = &tracer->ephemerons;
-    bool prefetching = tracer->prefetching, again = ephemerons->pending != LIST_END;
+    bool prefetching = tracer->prefetching;
+    bool again = ephemerons->pending.count != 0 || ephemerons->no_room != LIST_END;
 
     tracer->prefetching = false;
     while (again) {
-        empty_index(ephemerons, list_length(ephemerons->pending));
+        empty_index(ephemerons, ephemerons->pending.count);
         ephemerons->watching = true;
         index_pending(tracer);
         fire_all(tracer);
         ephemerons->watching = false;
-        again = drop_settled(tracer);
+        again = drop_settled_in_lane(tracer);
+        again = drop_settled_in_list(tracer) || again;
     }
     tracer->prefetching = prefetching;
 }
@@ -278,33 +348,37 @@ void gc_trace_ephemerons(struct gc_tracer *tracer)
 
 static void clear_one(struct gc_tracer *tracer, uintptr_t object)
 {
-    at(object)->key = at(object)->value = 0;
+    bool cleared = !is_key_known_alive(tracer, object);
+
+    at(object)->link = 0;
+    if (cleared)
+        at(object)->key = at(object)->value = 0;
     settle(tracer, object);
-    if (has_owner(gc_header_type(*gc_header(object))))
+    if (cleared && has_owner(gc_header_type(*gc_header(object))))
         ++*(size_t *)((struct gc_weak_entry *)object)->owner;
 }
 
-static void clear_list(struct gc_tracer *tracer, uintptr_t object)
+static void clear_lane(struct gc_tracer *tracer, struct gc_lane *lane)
 {
-    while (object != LIST_END) {
-        uintptr_t next = at(object)->link;
-
-        if (next != LIST_END)
-            gc_prefetch(gc_header(at(next)->key));
-        at(object)->link = 0;
-        if (is_key_known_alive(tracer, object))
-            settle(tracer, object);
-        else
-            clear_one(tracer, object);
-        object = next;
+    for (size_t i = 0; i < lane->count; i++) {
+        prefetch_ahead(lane, i);
+        clear_one(tracer, lane->words[i]);
     }
+    gc_lane_shrink(lane, KEPT_WORDS);
 }
 
 void gc_clear_ephemerons(struct gc_tracer *tracer)
 {
-    uintptr_t pending = tracer->ephemerons.pending, pairs = tracer->ephemerons.pairs;
+    struct gc_ephemerons *ephemerons = &tracer->ephemerons;
+    uintptr_t object = ephemerons->no_room;
 
-    tracer->ephemerons.pending = tracer->ephemerons.pairs = LIST_END;
-    clear_list(tracer, pending);
-    clear_list(tracer, pairs);
+    clear_lane(tracer, &ephemerons->pending);
+    clear_lane(tracer, &ephemerons->pairs);
+    ephemerons->no_room = LIST_END;
+    while (object != LIST_END) {
+        uintptr_t next = at(object)->link;
+
+        clear_one(tracer, object);
+        object = next;
+    }
 }

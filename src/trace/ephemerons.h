@@ -9,10 +9,12 @@
  * nothing fires has dead keys.
  *
  * The index is set aside when ephemerons are made; if there was no memory, its
- * chains are longer.
+ * chains are longer. Those put aside stand in lanes, so that what is looked at
+ * next can be prefetched; if a lane cannot grow, they are linked instead.
  *
- * F1  link is 0 in an ephemeron that is not put aside; a list ends with 1. Those
- *     that fired stay in their list, their chain saying so, till it is walked.
+ * F1  link is 0 in an ephemeron that is not put aside; in others it is the next
+ *     of those for which the lane had no room, or 1. Those that fired stay in
+ *     their lane, their chain saying so, till it is walked.
  * F2  Between phases no object has GC_STATE_KEY set that is the key of none
  *     put aside.
  */
@@ -26,7 +28,7 @@
 struct gc_ephemeron {
     uintptr_t key; /* the weak half; 0 when cleared, and so is the value */
     uintptr_t value;
-    uintptr_t link;  /* in the list of those put aside */
+    uintptr_t link;  /* not 0: put aside */
     uintptr_t chain; /* in the index, by key; or of those that fired */
 };
 
@@ -48,7 +50,7 @@ static inline bool gc_is_ephemeron_type(const gc_type *type)
 
 /* Without memory for more the index stays as it is. */
 void gc_ephemerons_expect(struct gc_ephemerons *ephemerons, size_t more);
-void gc_ephemerons_create(struct gc_ephemerons *ephemerons);
+bool gc_ephemerons_create(struct gc_ephemerons *ephemerons, size_t heap_bytes);
 void gc_ephemerons_destroy(struct gc_ephemerons *ephemerons);
 size_t gc_ephemerons_bytes(const struct gc_ephemerons *ephemerons);
 

@@ -18,8 +18,8 @@ bool gc_tracer_create(struct gc_tracer *tracer, struct gc_spaces *spaces,
                                  .state = tables->state,
                                  .marks = tables->marks,
                                  .tags = 1};
-    gc_ephemerons_create(&tracer->ephemerons);
-    return gc_lane_create(&tracer->stack, capacity, first);
+    return gc_ephemerons_create(&tracer->ephemerons, tables->bytes) &&
+           gc_lane_create(&tracer->stack, capacity, first);
 }
 
 void gc_tracer_destroy(struct gc_tracer *tracer)

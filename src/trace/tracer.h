@@ -51,10 +51,11 @@ enum { GC_EPHEMERONS_FEW = 4 };
 
 /* See trace/ephemerons.h. */
 struct gc_ephemerons {
-    uintptr_t pending; /* lists: ephemerons whose keys the trace has not reached */
-    uintptr_t pairs;   /* ... pairs whose weak halves it has not */
-    uintptr_t fired;
-    uintptr_t *buckets; /* by key, while watching; `few` at first */
+    struct gc_lane pending; /* ephemerons whose keys the trace has not reached */
+    struct gc_lane pairs;   /* pairs whose weak halves it has not */
+    uintptr_t no_room;      /* a list: ephemerons and pairs that their lane had no room for */
+    uintptr_t fired;        /* a list */
+    uintptr_t *buckets;     /* by key, while watching; `few` at first */
     size_t mask;
     size_t capacity;
     size_t count;   /* there are at most so many */
