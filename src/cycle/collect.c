@@ -6,6 +6,7 @@
 #include "cycle/phases.h"
 
 #include "os/os.h"
+#include "trace/ephemerons.h"
 
 enum { DEMAND_MARGIN = 4 }; /* a quarter more than was needed */
 
@@ -205,6 +206,9 @@ void gc_cycle_run(struct gc_collector *collector, const struct gc_request *reque
     gc_trace_remembered(collector);
     gc_trace_roots(collector);
     gc_trace_drain(tracer);
+    gc_trace_ephemerons(tracer);
+    gc_queue_finalizers(collector);
+    gc_clear_weak(collector);
     reach(collector, GC_PHASE_TRACED);
 
     gc_settle(collector);

@@ -14,6 +14,7 @@
 #include "trace/roots.h"
 #include "trace/tracer.h"
 #include "trace/types.h"
+#include "trace/weak.h"
 
 /* The boundaries of a collection's phases, in order. */
 enum gc_phase {
@@ -45,6 +46,11 @@ struct gc_charge {
     size_t bytes;
 };
 
+struct gc_hash {
+    struct gc_key key;
+    uint64_t hash;
+};
+
 struct gc_request {
     unsigned generation;
     gc_reason reason;
@@ -63,6 +69,9 @@ struct gc_collector {
     struct gc_types types;
     struct gc_attachments pins;
     struct gc_attachments charges;
+    struct gc_attachments hashes;
+    struct gc_weakrefs weakrefs;
+    struct gc_calls calls;
     struct gc_set pinned_once; /* keys: objects */
     struct gc_mutator *mutators;
     struct gc_run born_pinned[GC_BLOCK_AMBIGUOUS + 1]; /* runs of pinning blocks, by kind */

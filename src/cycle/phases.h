@@ -17,6 +17,13 @@ void gc_pin_all(struct gc_collector *collector);
 void gc_trace_remembered(struct gc_collector *collector);
 void gc_trace_roots(struct gc_collector *collector);
 
+/* Queues the finalizers of the dead, and what ordinary weak references to them
+ * have as callbacks; then traces from what the finalizers keep. */
+void gc_queue_finalizers(struct gc_collector *collector);
+
+/* Clears what refers weakly to what is dead now. */
+void gc_clear_weak(struct gc_collector *collector);
+
 /* What is kept outside of objects follows them, or goes with them. */
 void gc_settle(struct gc_collector *collector);
 

@@ -165,4 +165,5 @@ void gc_trace_roots(struct gc_collector *collector)
     trace_callbacks(collector);
     trace_handles(collector);
     trace_frames(collector);
+    gc_calls_trace(&collector->calls, &collector->tracer);
 }

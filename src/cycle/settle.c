@@ -67,10 +67,12 @@ void gc_pin_again(struct gc_collector *collector)
 void gc_settle(struct gc_collector *collector)
 {
     struct gc_settling pins = {survivor, drop_nothing, collector};
+    struct gc_settling hashes = {survivor, drop_nothing, collector};
     struct gc_settling charges = {survivor, drop_charge, collector};
     unsigned oldest = collector->tracer.oldest;
 
     gc_attachments_settle(&collector->pins, &collector->tables, oldest, &pins);
+    gc_attachments_settle(&collector->hashes, &collector->tables, oldest, &hashes);
     gc_attachments_settle(&collector->charges, &collector->tables, oldest, &charges);
     settle_pins_once(collector);
     gc_types_settle(&collector->types, &collector->tracer);

@@ -235,11 +235,14 @@ static void collect_as_due(gc_heap *heap, gc_reason stress)
     gc_heap_collect(heap, generation, stress != GC_REASON_NONE ? stress : reason);
 }
 
-/* What a mutator was made to watch for: stress, and charges that grew. */
+/* What a mutator was made to watch for: finalizers that are due, stress, and
+ * charges that grew. */
 static void collect_if_asked(gc_mutator *mutator)
 {
     gc_heap *heap = mutator->heap;
 
+    if (mutator->watching & GC_WATCH_FINALIZERS)
+        gc_heap_finalize_due(mutator);
     if (heap->disabled != 0)
         return;
     if (gc_pace_external_due(&heap->collector.pace, heap->collector.external_since))

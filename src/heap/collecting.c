@@ -15,6 +15,7 @@ static void run(gc_heap *heap, struct gc_request request)
     gc_cycle_run(&heap->collector, &request);
     gc_heap_count_overhead(heap);
     gc_blocks_fit(&heap->collector.blocks);
+    gc_heap_watch_for_finalizers(heap);
 }
 
 void gc_heap_collect(gc_heap *heap, unsigned generation, gc_reason reason)

@@ -5,6 +5,7 @@
 #include "heap/heap.h"
 #include "heap/options.h"
 #include "os/os.h"
+#include "trace/ephemerons.h"
 
 #include <string.h>
 
@@ -50,7 +51,9 @@ void gc_heap_count_overhead(gc_heap *heap)
         lanes + sizeof *heap + gc_roots_bytes(&collector->roots) +
         gc_attachments_bytes(&collector->pins) + gc_attachments_bytes(&collector->charges) +
         gc_set_bytes(&collector->pinned_once) + mutator_bytes(collector->mutators) +
-        mutator_bytes(heap->detached) +
+        mutator_bytes(heap->detached) + gc_attachments_bytes(&collector->hashes) +
+        gc_weakrefs_bytes(&collector->weakrefs) + gc_calls_bytes(&collector->calls) +
+        gc_ephemerons_bytes(&collector->tracer.ephemerons) +
         collector->handles.page_count * sizeof(struct gc_handle_page) +
         collector->blocks.chunk_count * sizeof(struct gc_chunk);
 }
@@ -131,6 +134,8 @@ static bool create_parts(gc_heap *heap, const struct gc_settings *settings)
     gc_roots_create(&collector->roots);
     gc_attachments_create(&collector->pins, sizeof(struct gc_pin));
     gc_attachments_create(&collector->charges, sizeof(struct gc_charge));
+    gc_attachments_create(&collector->hashes, sizeof(struct gc_hash));
+    gc_weakrefs_create(&collector->weakrefs);
     gc_set_create(&collector->pinned_once, sizeof(struct gc_key));
     for (int kind = 0; kind <= GC_BLOCK_AMBIGUOUS; kind++)
         gc_run_reset(&collector->born_pinned[kind]);
@@ -145,6 +150,9 @@ static void destroy_parts(gc_heap *heap)
     gc_types_destroy(&collector->types);
     gc_handles_destroy(&collector->handles);
     gc_set_destroy(&collector->pinned_once);
+    gc_calls_destroy(&collector->calls);
+    gc_weakrefs_destroy(&collector->weakrefs);
+    gc_attachments_destroy(&collector->hashes);
     gc_attachments_destroy(&collector->charges);
     gc_attachments_destroy(&collector->pins);
     gc_roots_destroy(&collector->roots);
@@ -156,6 +164,7 @@ static void configure(gc_heap *heap, const struct gc_settings *settings)
     struct gc_collector *collector = &heap->collector;
 
     heap->options = settings->options;
+    heap->hash_state = gc_os_now_ns() ^ (uintptr_t)heap;
     collector->stress = settings->stress;
     collector->stacks = heap->options.stacks;
     collector->decommit_delay = (uint8_t)heap->options.decommit_delay;
@@ -205,6 +214,7 @@ void gc_heap_destroy(gc_heap *heap)
     gc_check_heap(heap, "gc_heap_destroy");
     if (heap->collector.mutators != NULL)
         gc_misuse("gc_heap_destroy", "a mutator is still attached");
+    gc_heap_finalize_all(heap);
     free_mutators(heap);
     destroy_parts(heap);
     gc_os.free(heap);
@@ -266,6 +276,8 @@ void gc_mutator_detach(gc_mutator *mutator)
     if (mutator->fast.frames != NULL)
         gc_misuse("gc_mutator_detach", "frames are still pushed");
     heap = mutator->heap;
+    if (heap->draining != 0)
+        gc_misuse("gc_mutator_detach", "called from a finalizer, or one was left by longjmp");
     gc_flush_logs(&heap->collector);
     gc_mutator_give_run(mutator, &heap->collector.spaces, &heap->collector.idle_run);
     unlink_mutator(mutator);

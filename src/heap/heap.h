@@ -18,6 +18,10 @@ struct gc_heap {
     bool callback_collected; /* ... and a full collection was tried in it */
     unsigned visits;         /* gc_heap_visit calls under way */
     gc_mutator *detached;    /* kept for the next to attach, and to know misuse by */
+    bool finalize_at_safepoints;
+    bool finalize_at_destroy;
+    uintptr_t draining;  /* address of the frame that runs finalizers; 0 if none */
+    uint64_t hash_state; /* of the generator of identity hashes */
     /* Share of time near the limit. */
     uint64_t limit_started_ns; /* when the present run of limit collections began; 0 if none */
     uint64_t limit_collecting_ns;
@@ -80,6 +84,15 @@ size_t gc_heap_young_bytes(const gc_heap *heap);
 
 /* Sets the hard limit, and the reserve that is a share of it (limits.c). */
 void gc_heap_limit(gc_heap *heap, size_t hard);
+
+/* Runs finalizers that are due, if that is what the heap is to do at safepoints. */
+void gc_heap_finalize_due(gc_mutator *mutator);
+
+/* Makes mutators take the slow path if finalizers are due. */
+void gc_heap_watch_for_finalizers(gc_heap *heap);
+
+/* Runs what is queued and left, if the heap is to do so. Nobody is attached. */
+void gc_heap_finalize_all(gc_heap *heap);
 
 /* Bytes that the heap holds besides blocks and their tables. */
 void gc_heap_count_overhead(gc_heap *heap);

@@ -3,6 +3,7 @@
  * Types made at run time, as the API has them.
  */
 #include "heap/heap.h"
+#include "trace/ephemerons.h"
 
 /* Whether each offset is that of a word in a part of `size` bytes. */
 static bool are_words(const uint32_t *offsets, uint32_t count, size_t size)
@@ -40,7 +41,7 @@ static void check_layout(const gc_type *type, const char *function)
         gc_misuse(function, "the type is NULL");
     if (type->alignment < 8 || type->alignment > 64 || (type->alignment & (type->alignment - 1)))
         gc_misuse(function, "the type's alignment is not 8, 16, 32 or 64");
-    if (type->kind >= GC_KIND_INTERNAL)
+    if (type->kind >= GC_KIND_INTERNAL && !gc_is_ephemeron_type(type))
         gc_misuse(function, "the type's kind is none of gc_kind");
     if (type->flags & ~flags)
         gc_misuse(function, "the type has a flag that is none of GC_TYPE_...");

@@ -5,6 +5,7 @@
  */
 #include "inspect/verify.h"
 
+#include "trace/ephemerons.h"
 #include "trace/scan.h"
 
 static struct gc_verifier *verifier_of(struct gc_tracer *tracer)
@@ -94,7 +95,7 @@ static const struct gc_visitor mixed = {verify_slot, verify_reference, verify_wo
 
 static bool is_plausible_type(const gc_type *type)
 {
-    return type != NULL && (uintptr_t)type % 8 == 0 && type->kind <= GC_KIND_RETIRED &&
+    return type != NULL && (uintptr_t)type % 8 == 0 && type->kind <= GC_KIND_LAST &&
            type->alignment >= 8 && type->alignment <= 64;
 }
 
@@ -132,11 +133,35 @@ static void verify_extent(struct gc_verifier *verifier)
         gc_fault_object(verifier, "lies in a line that is not occupied");
 }
 
+/* W1: what is not cleared is there. It need not be remembered. */
+static void verify_weakref(struct gc_verifier *verifier)
+{
+    const struct gc_weakref *weakref = (const struct gc_weakref *)verifier->object;
+    uintptr_t referent = weakref->referent;
+
+    if (referent != 0 && !gc_is_reference(verifier->tables, referent))
+        gc_fault_slot(verifier, (uintptr_t)&weakref->referent, referent,
+                      "leads weakly to no object");
+}
+
+/* F1, F2 */
+static void verify_ephemeron(struct gc_verifier *verifier)
+{
+    const struct gc_ephemeron *ephemeron = (const struct gc_ephemeron *)verifier->object;
+
+    if (ephemeron->link != 0)
+        gc_fault_object(verifier, "is put aside between collections (F1)");
+}
+
 static void verify_references(struct gc_verifier *verifier)
 {
     bool is_mixed = (verifier->type->flags & GC_TYPE_AMBIGUOUS) != 0;
     struct gc_tracer tracer = {.visitor = is_mixed ? &mixed : &exact, .client = verifier};
 
+    if (gc_is_weakref_type(verifier->type))
+        verify_weakref(verifier);
+    else if (verifier->type->kind > GC_KIND_RETIRED)
+        verify_ephemeron(verifier);
     if (verifier->type->kind == GC_KIND_TRACED)
         verifier->type->trace(&tracer, (void *)verifier->object);
     else if (verifier->type->kind != GC_KIND_LEAF && verifier->type->kind != GC_KIND_CONSERVATIVE)
@@ -158,6 +183,8 @@ static void verify_object(uintptr_t object, void *data)
     verifier->type = gc_header_type(header);
     verifier->bytes[generation] += gc_extent_bytes(verifier->type, object);
     verifier->objects[generation]++;
+    if (*gc_state_byte(object) & GC_STATE_KEY)
+        gc_fault_object(verifier, "is waited for as a key between collections (F2)");
     if (*gc_log_byte(object) > (GC_LOG_ARMED | GC_LOG_REMEMBERED | GC_LOG_NOTED))
         gc_fault_object(verifier, "has a log byte of no meaning");
     if (generation == GC_YOUNG && *gc_log_byte(object) != 0)
@@ -201,6 +228,19 @@ static void verify_ranges(struct gc_verifier *verifier)
     }
 }
 
+static void verify_queued(struct gc_verifier *verifier)
+{
+    const struct gc_calls *calls = &verifier->collector->calls;
+
+    for (size_t i = 0; i < calls->page_count; i++)
+        for (int slot = 0; slot < GC_CALL_PAGE_SLOTS; slot++) {
+            const struct gc_call *call = &calls->pages[i]->records[slot];
+
+            if (call->object != 0 && call->state != GC_CALL_FREE)
+                verify_edge(verifier, (uintptr_t)&call->object, call->object);
+        }
+}
+
 void gc_verify_roots(struct gc_verifier *verifier)
 {
     const struct gc_set *slots = &verifier->collector->roots.slots;
@@ -213,6 +253,7 @@ void gc_verify_roots(struct gc_verifier *verifier)
     }
     verify_ranges(verifier);
     verify_handles(verifier);
+    verify_queued(verifier);
     for (; mutator != NULL; mutator = mutator->next)
         for (gc_frame *frame = mutator->fast.frames; frame != NULL; frame = frame->below)
             for (size_t i = 0; i < frame->count; i++)

@@ -33,7 +33,8 @@ enum {
     GC_STATE_PINNED = 1,      /* by gc_pin, until the last gc_unpin */
     GC_STATE_PINNED_ONCE = 2, /* for one collection */
     GC_STATE_ATTACHED = 4,    /* has entries in the attachment table */
-    GC_STATE_HASHED = 8       /* its identity hash was asked for */
+    GC_STATE_HASHED = 8,      /* its identity hash was asked for */
+    GC_STATE_KEY = 16         /* an ephemeron waits for the trace to reach it */
 };
 
 enum { GC_FORWARDED = 1, GC_LENGTH_TAG = 2, GC_WORD_TAGS = 3 };

@@ -15,9 +15,10 @@
 enum { GC_MUTATOR_LOG = 512 };
 
 enum {
-    GC_WATCH_STRESS = 1,   /* a collection at each allocation */
-    GC_WATCH_EXTERNAL = 2, /* bytes outside grew: a collection at the next */
-    GC_WATCH_VISIT = 4     /* the heap is being visited: an allocation is misuse */
+    GC_WATCH_STRESS = 1,    /* a collection at each allocation */
+    GC_WATCH_EXTERNAL = 2,  /* bytes outside grew: a collection at the next */
+    GC_WATCH_VISIT = 4,     /* the heap is being visited: an allocation is misuse */
+    GC_WATCH_FINALIZERS = 8 /* some are due, and shall run at safepoints */
 };
 
 struct gc_mutator {

@@ -21,7 +21,7 @@ static void visit(struct gc_tracer *tracer, void *slot)
     if (tracer->prefetching)
         gc_queue(tracer, slot);
     else
-        gc_follow(tracer, slot);
+        gc_follow_as_due(tracer, slot);
 }
 
 /* Sets the card of what was just visited from the youngest age it met. */

@@ -12,6 +12,7 @@
  */
 #include "trace/cards.h"
 #include "trace/edge.h"
+#include "trace/ephemerons.h"
 #include "trace/holder.h"
 #include "trace/scan.h"
 #include "trace/types.h"
@@ -75,6 +76,9 @@ GC_ALWAYS_INLINE void scan_object(struct gc_tracer *tracer, uintptr_t object,
     } else if (GC_UNLIKELY(type->kind == GC_KIND_RETIRED)) {
         note_retired(tracer, object, type);
         return;
+    } else if (type->kind > GC_KIND_RETIRED) {
+        gc_ephemeron_scan(tracer, object);
+        return;
     } else {
         scan_traced(tracer, object, type);
     }
@@ -112,6 +116,13 @@ static void drain_plain(struct gc_tracer *tracer)
         else /* pinned */
             gc_mark_in_place(tracer, entry, tracer->state[gc_block_of(tracer->tables, entry)]);
     }
+}
+
+/* The same on the way to the fixpoint of ephemerons. Nothing is pinned then. */
+static void drain_watching(struct gc_tracer *tracer)
+{
+    while (tracer->stack.count > 0)
+        scan_entry(tracer, tracer->stack.words[--tracer->stack.count], gc_follow_watching);
 }
 
 struct rings {
@@ -216,7 +227,9 @@ GC_NEVER_INLINE void gc_stack_overflow(struct gc_tracer *tracer, uintptr_t objec
 
 static void drain_stack(struct gc_tracer *tracer)
 {
-    if (tracer->prefetching)
+    if (tracer->ephemerons.watching)
+        drain_watching(tracer);
+    else if (tracer->prefetching)
         drain_prefetching(tracer);
     else
         drain_plain(tracer);
@@ -228,7 +241,7 @@ static void scan_again(uintptr_t object, void *data)
 
     if (gc_header_type(*gc_header(object))->kind != GC_KIND_LEAF &&
         !gc_is_forwarded(*gc_header(object)))
-        scan_object(tracer, object, gc_follow);
+        scan_object(tracer, object, gc_follow_as_due);
     drain_stack(tracer);
 }
 

@@ -13,6 +13,10 @@ uintptr_t gc_copy_room(struct gc_tracer *tracer, const gc_type *type, unsigned g
                        size_t bytes);
 void gc_stack_overflow(struct gc_tracer *tracer, uintptr_t object);
 
+/* The trace, watching, comes to an object with GC_STATE_KEY, not marked yet
+ * (ephemerons.c). */
+void gc_ephemeron_fire(struct gc_tracer *tracer, uintptr_t key);
+
 GC_ALWAYS_INLINE void gc_push_object(struct gc_tracer *tracer, uintptr_t object)
 {
     if (GC_UNLIKELY(!gc_lane_push(&tracer->stack, object | GC_STACK_OBJECT)))
@@ -159,6 +163,26 @@ GC_ALWAYS_INLINE void gc_follow(struct gc_tracer *tracer, void *slot)
     now = gc_resolve(tracer, object, state);
     if (now != object)
         gc_store_word(slot, now | (word & 7));
+}
+
+/* The same, and if it leads to a key that ephemerons wait for, they fire. */
+void gc_follow_watching(struct gc_tracer *tracer, void *slot);
+
+static inline void gc_follow_as_due(struct gc_tracer *tracer, void *slot)
+{
+    if (GC_UNLIKELY(tracer->ephemerons.watching))
+        gc_follow_watching(tracer, slot);
+    else
+        gc_follow(tracer, slot);
+}
+
+/* Before a reference to a condemned object is resolved. */
+static inline void gc_watch_key(struct gc_tracer *tracer, uintptr_t object)
+{
+    uint64_t header = *gc_header(object);
+
+    if (!gc_is_forwarded(header) && (header >> 56 & GC_STATE_KEY))
+        gc_ephemeron_fire(tracer, object);
 }
 
 /* Queues an edge to be followed when what it touches has been fetched. */

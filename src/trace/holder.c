@@ -3,7 +3,9 @@
 
 #include "trace/cards.h"
 #include "trace/edge.h"
+#include "trace/ephemerons.h"
 #include "trace/scan.h"
+#include "trace/types.h"
 
 void gc_remember(struct gc_tracer *tracer, uintptr_t holder, unsigned age)
 {
@@ -48,6 +50,10 @@ void gc_trace_holder(struct gc_tracer *tracer, uintptr_t holder)
 
     if (gc_has_cards(tracer->tables, holder)) {
         gc_cards_scan_marked(tracer, holder);
+        return;
+    }
+    if (type->kind > GC_KIND_RETIRED) {
+        gc_ephemeron_scan(tracer, holder);
         return;
     }
     tracer->youngest = GC_GENERATIONS;

@@ -69,6 +69,9 @@ void gc_trace_ambiguous(struct gc_tracer *tracer, uintptr_t word)
         return;
     if (gc_age_of(tracer->tables, object) < tracer->youngest)
         tracer->youngest = gc_age_of(tracer->tables, object);
-    if (condemned_target(tracer, word, &state) != 0)
-        gc_mark_in_place(tracer, object, state);
+    if (condemned_target(tracer, word, &state) == 0)
+        return;
+    if (tracer->ephemerons.watching)
+        gc_watch_key(tracer, object);
+    gc_mark_in_place(tracer, object, state);
 }

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "trace/edge.h"
+#include "trace/ephemerons.h"
 
 bool gc_tracer_create(struct gc_tracer *tracer, struct gc_spaces *spaces,
                       struct gc_remembered *remembered, size_t capacity, size_t first)
@@ -17,11 +18,13 @@ bool gc_tracer_create(struct gc_tracer *tracer, struct gc_spaces *spaces,
                                  .state = tables->state,
                                  .marks = tables->marks,
                                  .tags = 1};
-    return gc_lane_create(&tracer->stack, capacity, first);
+    return gc_ephemerons_create(&tracer->ephemerons, tables->bytes) &&
+           gc_lane_create(&tracer->stack, capacity, first);
 }
 
 void gc_tracer_destroy(struct gc_tracer *tracer)
 {
+    gc_ephemerons_destroy(&tracer->ephemerons);
     gc_lane_destroy(&tracer->stack);
 }
 
@@ -60,7 +63,20 @@ void gc_tracer_end(struct gc_tracer *tracer)
 
 void gc_trace_edge(struct gc_tracer *tracer, void *slot)
 {
-    gc_follow(tracer, slot);
+    gc_follow_as_due(tracer, slot);
+}
+
+void gc_follow_watching(struct gc_tracer *tracer, void *slot)
+{
+    uintptr_t word = gc_load_word(slot), object = word & ~(uintptr_t)7, now;
+    uint8_t state;
+
+    if (!gc_is_condemned(tracer, word, &state))
+        return;
+    gc_watch_key(tracer, object);
+    now = gc_resolve(tracer, object, state);
+    if (now != object)
+        gc_store_word(slot, now | (word & 7));
 }
 
 uintptr_t gc_trace_kept(struct gc_tracer *tracer, uintptr_t object)
@@ -73,7 +89,11 @@ uintptr_t gc_trace_kept(struct gc_tracer *tracer, uintptr_t object)
     state = tracer->state[offset >> GC_BLOCK_LOG2];
     if (gc_state_age(state) < tracer->youngest)
         tracer->youngest = gc_state_age(state);
-    return gc_state_action(state) == GC_LEAVE ? object : gc_resolve(tracer, object, state);
+    if (gc_state_action(state) == GC_LEAVE)
+        return object;
+    if (GC_UNLIKELY(tracer->ephemerons.watching))
+        gc_watch_key(tracer, object);
+    return gc_resolve(tracer, object, state);
 }
 
 void gc_trace_root(struct gc_tracer *tracer, void *slot)

@@ -47,6 +47,23 @@ struct gc_trace_counts {
     size_t copy_failures;
 };
 
+enum { GC_EPHEMERONS_FEW = 4 };
+
+/* See trace/ephemerons.h. */
+struct gc_ephemerons {
+    struct gc_lane pending; /* ephemerons whose keys the trace has not reached */
+    struct gc_lane pairs;   /* pairs whose weak halves it has not */
+    uintptr_t no_room;      /* a list: ephemerons and pairs that their lane had no room for */
+    uintptr_t fired;        /* a list */
+    uintptr_t *buckets;     /* by key, while watching; `few` at first */
+    size_t mask;
+    size_t capacity;
+    size_t count;   /* there are at most so many */
+    size_t scanned; /* in the collection under way */
+    bool watching;
+    uintptr_t few[GC_EPHEMERONS_FEW];
+};
+
 struct gc_tracer {
     /* What an edge needs, together. */
     uintptr_t base;
@@ -72,6 +89,7 @@ struct gc_tracer {
     bool compacting;                      /* blocks of gen2 are evacuated */
     unsigned oldest;                      /* generation condemned */
     struct gc_trace_counts counts;
+    struct gc_ephemerons ephemerons;
 };
 
 /* Reserves a stack of `capacity` words; the `first` are committed at once. */

@@ -12,7 +12,12 @@
 
 #include "trace/tracer.h"
 
-enum { GC_KIND_RETIRED = GC_KIND_INTERNAL };
+enum {
+    GC_KIND_RETIRED = GC_KIND_INTERNAL,
+    GC_KIND_EPHEMERON, /* see trace/ephemerons.h */
+    GC_KIND_WEAK_PAIR,
+    GC_KIND_LAST = GC_KIND_WEAK_PAIR
+};
 
 /* In gc_type.reserved, which is 0 in a static one. */
 enum { GC_TYPE_IS_MADE = 0x5d };

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Finalizers, guardians and watches, as the API has them.
+ */
+#include "heap/heap.h"
+#include "os/os.h"
+
+static struct gc_calls *calls_of(const gc_mutator *mutator)
+{
+    return &mutator->heap->collector.calls;
+}
+
+/* A waiting record for `object`, young as far as its page knows. */
+static struct gc_call *wait_for(gc_mutator *mutator, void *object, enum gc_call_kind kind,
+                                const char *function)
+{
+    struct gc_call *call;
+
+    gc_check_mutator(mutator, function);
+    gc_check_object_quickly(mutator->heap, object, function);
+    call = gc_call_take(calls_of(mutator));
+    if (call == NULL)
+        return NULL;
+    call->object = (uintptr_t)object;
+    call->kind = (uint8_t)kind;
+    call->state = GC_CALL_WAITING;
+    return call;
+}
+
+/* ---- Registering ---- */
+
+gc_status gc_finalizer_add(gc_mutator *mutator, void *object, const gc_finalizer *finalizer,
+                           gc_finalizer_id *id)
+{
+    struct gc_call *call;
+
+    if (finalizer->size != sizeof *finalizer)
+        return GC_BAD_SIZE;
+    if (finalizer->priority >= GC_PRIORITIES || finalizer->external_bytes > PTRDIFF_MAX)
+        return GC_BAD_OPTION;
+    if (finalizer->run == NULL)
+        gc_misuse("gc_finalizer_add", "the finalizer is NULL");
+    call = wait_for(mutator, object, GC_CALL_FINALIZER, "gc_finalizer_add");
+    if (call == NULL)
+        return GC_NO_MEMORY;
+    call->run.finalizer = finalizer->run;
+    call->data = finalizer->data;
+    call->queue = &calls_of(mutator)->finalizers[finalizer->priority];
+    if (gc_external_adjust(mutator, NULL, (ptrdiff_t)finalizer->external_bytes) != GC_OK) {
+        gc_call_give(calls_of(mutator), call);
+        return GC_NO_MEMORY;
+    }
+    call->external_bytes = finalizer->external_bytes;
+    if (id != NULL)
+        *id = gc_call_name(call);
+    return GC_OK;
+}
+
+/* What it would have freed outside is not known to be held any more. */
+static void give_back(gc_heap *heap, struct gc_call *call)
+{
+    heap->collector.external_bytes -= call->external_bytes;
+    gc_call_give(&heap->collector.calls, call);
+}
+
+static void cancel(gc_heap *heap, struct gc_call *call)
+{
+    if (call->state == GC_CALL_QUEUED)
+        gc_call_unqueue(call->queue, call);
+    give_back(heap, call);
+}
+
+gc_status gc_finalizer_cancel(gc_mutator *mutator, gc_finalizer_id id)
+{
+    struct gc_call *call;
+
+    gc_check_mutator(mutator, "gc_finalizer_cancel");
+    call = gc_call_named(calls_of(mutator), id);
+    if (call == NULL || call->kind != GC_CALL_FINALIZER)
+        return GC_NOT_FOUND;
+    cancel(mutator->heap, call);
+    return GC_OK;
+}
+
+/* ---- Running ---- */
+
+static struct gc_call *next_due(struct gc_calls *calls)
+{
+    struct gc_call *call = gc_call_dequeue(&calls->callbacks);
+
+    for (int i = 0; i < GC_PRIORITIES && call == NULL; i++)
+        call = gc_call_dequeue(&calls->finalizers[i]);
+    return call;
+}
+
+/* The record is free before its function runs, so that it may do anything. */
+static void run_call(gc_mutator *mutator, struct gc_call *call)
+{
+    struct gc_call copy = *call;
+
+    give_back(mutator->heap, call);
+    if (copy.kind == GC_CALL_FINALIZER)
+        copy.run.finalizer(mutator, (void *)copy.object, copy.data);
+    else if (copy.kind == GC_CALL_WATCH)
+        copy.run.watch(mutator, copy.data);
+    else
+        copy.run.weakref(mutator, (gc_weakref *)copy.object, copy.data);
+}
+
+/* A frame that lies beyond the one that drains means that that one is gone. */
+static bool is_draining(const gc_heap *heap, uintptr_t frame)
+{
+    if (heap->draining != 0 && frame >= heap->draining)
+        gc_misuse("gc_finalizers_run", "a finalizer or callback was left by longjmp");
+    return heap->draining != 0;
+}
+
+size_t gc_finalizers_run(gc_mutator *mutator, size_t budget)
+{
+    uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+    struct gc_call *call;
+    size_t count = 0;
+    gc_heap *heap;
+
+    gc_check_mutator(mutator, "gc_finalizers_run");
+    heap = mutator->heap;
+    if (is_draining(heap, frame))
+        return 0;
+    heap->draining = frame;
+    while ((budget == 0 || count < budget) && (call = next_due(calls_of(mutator))) != NULL) {
+        run_call(mutator, call);
+        count++;
+    }
+    heap->draining = 0;
+    return count;
+}
+
+size_t gc_finalizers_pending(const gc_heap *heap)
+{
+    const struct gc_calls *calls = &heap->collector.calls;
+    size_t count = calls->callbacks.count;
+
+    for (int i = 0; i < GC_PRIORITIES; i++)
+        count += calls->finalizers[i].count;
+    return count;
+}
+
+/* ---- At safepoints, and at the end ---- */
+
+void gc_heap_watch_for_finalizers(gc_heap *heap)
+{
+    gc_mutator *mutator = heap->collector.mutators;
+
+    if (!heap->finalize_at_safepoints || gc_finalizers_pending(heap) == 0)
+        return;
+    for (; mutator != NULL; mutator = mutator->next)
+        gc_mutator_watch(mutator, GC_WATCH_FINALIZERS);
+}
+
+void gc_heap_finalize_due(gc_mutator *mutator)
+{
+    gc_heap *heap = mutator->heap;
+
+    gc_mutator_unwatch(mutator, GC_WATCH_FINALIZERS);
+    if (heap->finalize_at_safepoints && heap->draining == 0)
+        gc_finalizers_run(mutator, 0);
+}
+
+void gc_finalizers_at_safepoints(gc_mutator *mutator, bool enabled)
+{
+    gc_check_mutator(mutator, "gc_finalizers_at_safepoints");
+    mutator->heap->finalize_at_safepoints = enabled;
+    gc_heap_watch_for_finalizers(mutator->heap);
+}
+
+void gc_finalizers_at_destroy(gc_heap *heap, bool enabled)
+{
+    heap->finalize_at_destroy = enabled;
+}
+
+/* Takes the waiting records of one kind. */
+static struct gc_call *take_waiting(const struct gc_calls *calls, enum gc_call_kind kind)
+{
+    struct gc_call *list = NULL;
+
+    for (size_t i = 0; i < calls->page_count * GC_CALL_PAGE_SLOTS; i++) {
+        struct gc_call *call =
+            &calls->pages[i / GC_CALL_PAGE_SLOTS]->records[i % GC_CALL_PAGE_SLOTS];
+
+        if (call->state == GC_CALL_WAITING && call->kind == kind) {
+            call->next = list;
+            list = call;
+        }
+    }
+    return list;
+}
+
+static void queue_all_left(struct gc_calls *calls)
+{
+    struct gc_call *watches = gc_calls_sort(take_waiting(calls, GC_CALL_WATCH), true);
+    struct gc_call *finalizers = gc_calls_sort(take_waiting(calls, GC_CALL_FINALIZER), false);
+
+    while (watches != NULL) {
+        struct gc_call *next = watches->next;
+
+        watches->object = 0;
+        gc_call_enqueue(&calls->callbacks, watches);
+        watches = next;
+    }
+    while (finalizers != NULL) {
+        struct gc_call *next = finalizers->next;
+
+        gc_call_enqueue(finalizers->queue, finalizers);
+        finalizers = next;
+    }
+}
+
+void gc_heap_finalize_all(gc_heap *heap)
+{
+    gc_mutator *mutator;
+
+    if (!heap->finalize_at_destroy || heap->collector.calls.count == 0 ||
+        gc_mutator_attach(heap, &mutator) != GC_OK)
+        return;
+    heap->finalize_at_safepoints = false;
+    queue_all_left(&heap->collector.calls);
+    if (gc_finalizers_pending(heap) != 0)
+        gc_finalizers_run(mutator, gc_finalizers_pending(heap));
+    gc_frame_unwind(mutator, NULL);
+    gc_mutator_detach(mutator);
+}
+
+/* ---- Guardians ---- */
+
+gc_guardian *gc_guardian_create(gc_mutator *mutator)
+{
+    gc_guardian *guardian;
+
+    gc_check_mutator(mutator, "gc_guardian_create");
+    guardian = gc_os.allocate(sizeof *guardian);
+    if (guardian == NULL)
+        return NULL;
+    guardian->next = calls_of(mutator)->guardians;
+    calls_of(mutator)->guardians = guardian;
+    return guardian;
+}
+
+static gc_guardian **find_guardian(const gc_mutator *mutator, const gc_guardian *guardian,
+                                   const char *function)
+{
+    gc_guardian **link;
+
+    gc_check_mutator(mutator, function);
+    link = &calls_of(mutator)->guardians;
+    while (*link != NULL && *link != guardian)
+        link = &(*link)->next;
+    if (guardian == NULL || *link == NULL)
+        gc_misuse(function, "there is no such guardian");
+    return link;
+}
+
+void gc_guardian_destroy(gc_mutator *mutator, gc_guardian *guardian)
+{
+    gc_guardian **link = find_guardian(mutator, guardian, "gc_guardian_destroy");
+    struct gc_calls *calls = calls_of(mutator);
+
+    for (size_t i = 0; i < calls->page_count * GC_CALL_PAGE_SLOTS; i++) {
+        struct gc_call *call =
+            &calls->pages[i / GC_CALL_PAGE_SLOTS]->records[i % GC_CALL_PAGE_SLOTS];
+
+        if (call->state != GC_CALL_FREE && call->queue == &guardian->queue)
+            gc_call_give(calls, call);
+    }
+    *link = guardian->next;
+    gc_os.free(guardian);
+}
+
+gc_status gc_guardian_add(gc_mutator *mutator, gc_guardian *guardian, void *object)
+{
+    struct gc_call *call;
+
+    find_guardian(mutator, guardian, "gc_guardian_add");
+    call = wait_for(mutator, object, GC_CALL_GUARDED, "gc_guardian_add");
+    if (call == NULL)
+        return GC_NO_MEMORY;
+    call->queue = &guardian->queue;
+    return GC_OK;
+}
+
+void *gc_guardian_next(gc_mutator *mutator, gc_guardian *guardian)
+{
+    struct gc_call *call;
+    void *object;
+
+    find_guardian(mutator, guardian, "gc_guardian_next");
+    call = gc_call_dequeue(&guardian->queue);
+    if (call == NULL)
+        return NULL;
+    object = (void *)call->object;
+    gc_call_give(calls_of(mutator), call);
+    return object;
+}
+
+/* ---- Watches ---- */
+
+gc_status gc_watch_add(gc_mutator *mutator, void *object, gc_watch_fn *run, void *data,
+                       gc_watch *watch)
+{
+    struct gc_call *call;
+
+    if (run == NULL)
+        gc_misuse("gc_watch_add", "the function is NULL");
+    call = wait_for(mutator, object, GC_CALL_WATCH, "gc_watch_add");
+    if (call == NULL)
+        return GC_NO_MEMORY;
+    call->run.watch = run;
+    call->data = data;
+    if (watch != NULL)
+        *watch = gc_call_name(call);
+    return GC_OK;
+}
+
+static struct gc_call *find_watch(gc_mutator *mutator, gc_watch watch, const char *function)
+{
+    struct gc_call *call;
+
+    gc_check_mutator(mutator, function);
+    call = gc_call_named(calls_of(mutator), watch);
+    return call != NULL && call->kind == GC_CALL_WATCH ? call : NULL;
+}
+
+bool gc_watch_is_alive(gc_mutator *mutator, gc_watch watch)
+{
+    return find_watch(mutator, watch, "gc_watch_is_alive") != NULL;
+}
+
+void *gc_watch_peek(gc_mutator *mutator, gc_watch watch, void **data)
+{
+    const struct gc_call *call = find_watch(mutator, watch, "gc_watch_peek");
+
+    if (call == NULL)
+        return NULL;
+    if (data != NULL)
+        *data = call->data;
+    return (void *)call->object;
+}
+
+bool gc_watch_detach(gc_mutator *mutator, gc_watch watch)
+{
+    struct gc_call *call = find_watch(mutator, watch, "gc_watch_detach");
+
+    if (call == NULL)
+        return false;
+    cancel(mutator->heap, call);
+    return true;
+}
+
+bool gc_watch_run(gc_mutator *mutator, gc_watch watch)
+{
+    struct gc_call *call = find_watch(mutator, watch, "gc_watch_run");
+
+    if (call == NULL)
+        return false;
+    if (call->state == GC_CALL_QUEUED)
+        gc_call_unqueue(call->queue, call);
+    run_call(mutator, call);
+    return true;
+}

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: MIT */
+#include "trace/ephemerons.h"
+
+#include "os/os.h"
+#include "trace/edge.h"
+#include "trace/holder.h"
+#include "trace/types.h"
+
+#include <string.h>
+
+enum { LIST_END = 1, SETTLED = 2, FIRST_WORDS = 512, KEPT_WORDS = 32 << 10, AHEAD = 8 };
+
+static const uint32_t refs[] = {offsetof(struct gc_ephemeron, key),
+                                offsetof(struct gc_ephemeron, value),
+                                offsetof(struct gc_weak_entry, owner)};
+
+#define PAIR_TYPE(name, type, count, kind)                                                      \
+    {                                                                                           \
+        name, sizeof(type), GC_OBJECT_BYTES(sizeof(type)), refs, NULL, NULL, NULL, count, 0, 0, \
+            kind, 0, 8, 0                                                                       \
+    }
+
+const gc_type gc_ephemeron_type = PAIR_TYPE("ephemeron", struct gc_ephemeron, 2, GC_KIND_EPHEMERON);
+const gc_type gc_weak_key_entry_type =
+    PAIR_TYPE("weak key entry", struct gc_weak_entry, 3, GC_KIND_EPHEMERON);
+const gc_type gc_weak_value_entry_type =
+    PAIR_TYPE("weak value entry", struct gc_weak_entry, 3, GC_KIND_WEAK_PAIR);
+
+static struct gc_ephemeron *at(uintptr_t address)
+{
+    return (struct gc_ephemeron *)address;
+}
+
+static bool has_owner(const gc_type *type)
+{
+    return type->size == sizeof(struct gc_weak_entry);
+}
+
+bool gc_ephemerons_create(struct gc_ephemerons *ephemerons, size_t heap_bytes)
+{
+    size_t capacity =
+        gc_max(heap_bytes / GC_OBJECT_BYTES(sizeof(struct gc_ephemeron)), FIRST_WORDS);
+
+    *ephemerons = (struct gc_ephemerons){
+        .no_room = LIST_END, .fired = LIST_END, .capacity = GC_EPHEMERONS_FEW};
+    ephemerons->buckets = ephemerons->few;
+    return gc_lane_create(&ephemerons->pending, capacity, FIRST_WORDS) &&
+           gc_lane_create(&ephemerons->pairs, capacity, FIRST_WORDS);
+}
+
+void gc_ephemerons_destroy(struct gc_ephemerons *ephemerons)
+{
+    gc_lane_destroy(&ephemerons->pending);
+    gc_lane_destroy(&ephemerons->pairs);
+    if (ephemerons->buckets != ephemerons->few)
+        gc_os.free(ephemerons->buckets);
+    ephemerons->buckets = ephemerons->few;
+}
+
+size_t gc_ephemerons_bytes(const struct gc_ephemerons *ephemerons)
+{
+    size_t words = ephemerons->pending.committed + ephemerons->pairs.committed;
+
+    if (ephemerons->buckets != ephemerons->few)
+        words += ephemerons->capacity;
+    return words * sizeof(uintptr_t);
+}
+
+void gc_ephemerons_expect(struct gc_ephemerons *ephemerons, size_t more)
+{
+    size_t capacity = ephemerons->capacity;
+    uintptr_t *buckets;
+
+    ephemerons->count += more;
+    while (capacity < ephemerons->count)
+        capacity *= 2;
+    if (capacity == ephemerons->capacity)
+        return;
+    buckets = gc_os.allocate(capacity * sizeof *buckets);
+    if (buckets == NULL)
+        return;
+    if (ephemerons->buckets != ephemerons->few)
+        gc_os.free(ephemerons->buckets);
+    ephemerons->buckets = buckets;
+    ephemerons->capacity = capacity;
+}
+
+void gc_ephemerons_settle(struct gc_tracer *tracer)
+{
+    struct gc_ephemerons *ephemerons = &tracer->ephemerons;
+
+    if (tracer->oldest == GC_OLD)
+        ephemerons->count = ephemerons->scanned;
+    ephemerons->scanned = 0;
+}
+
+/* ---- One of them ---- */
+
+static void follow(struct gc_tracer *tracer, uintptr_t *slot)
+{
+    *slot = gc_trace_kept(tracer, *slot);
+}
+
+/* All that it refers to is alive, or was cleared. */
+static void settle(struct gc_tracer *tracer, uintptr_t object)
+{
+    tracer->youngest = GC_GENERATIONS;
+    follow(tracer, &at(object)->key);
+    follow(tracer, &at(object)->value);
+    if (has_owner(gc_header_type(*gc_header(object))))
+        follow(tracer, &((struct gc_weak_entry *)object)->owner);
+    gc_holder_scanned(tracer, object);
+}
+
+/* Keys near each other have buckets near each other, for they are often met in
+ * that order; blocks are spread. */
+static uintptr_t *bucket_of(const struct gc_ephemerons *ephemerons, uintptr_t key)
+{
+    size_t place = (key >> GC_GRANULE_LOG2 >> 1) + (key >> GC_BLOCK_LOG2) * 0x9e3779b1u;
+
+    return &ephemerons->buckets[place & ephemerons->mask];
+}
+
+static void index_by_key(struct gc_ephemerons *ephemerons, uintptr_t object)
+{
+    uintptr_t key = at(object)->key, *bucket = bucket_of(ephemerons, key);
+
+    *gc_state_byte(key) |= GC_STATE_KEY;
+    at(object)->chain = *bucket;
+    *bucket = object;
+}
+
+static void put_aside(struct gc_ephemerons *ephemerons, uintptr_t object, uint8_t kind)
+{
+    struct gc_lane *lane = kind == GC_KIND_EPHEMERON ? &ephemerons->pending : &ephemerons->pairs;
+
+    if (kind == GC_KIND_EPHEMERON && ephemerons->watching)
+        index_by_key(ephemerons, object);
+    at(object)->link = LIST_END;
+    if (GC_LIKELY(gc_lane_push(lane, object)))
+        return;
+    at(object)->link = ephemerons->no_room;
+    ephemerons->no_room = object;
+}
+
+/* Keys that may have to be waited for are looked at later, all together, if
+ * that waits for memory. */
+static bool is_settled_at_once(const struct gc_tracer *tracer, uintptr_t object)
+{
+    uintptr_t key = at(object)->key;
+    bool condemned =
+        key != 0 && gc_state_action(tracer->state[gc_block_of(tracer->tables, key)]) != GC_LEAVE;
+
+    return !condemned || (!tracer->prefetching && gc_trace_survivor(tracer, key) != 0);
+}
+
+static bool is_key_known_alive(const struct gc_tracer *tracer, uintptr_t object)
+{
+    return at(object)->key == 0 || gc_trace_survivor(tracer, at(object)->key) != 0;
+}
+
+void gc_ephemeron_scan(struct gc_tracer *tracer, uintptr_t object)
+{
+    const gc_type *type = gc_header_type(*gc_header(object));
+
+    if (at(object)->link != 0)
+        return; /* met again, by way of the log or of a flagged block */
+    tracer->ephemerons.scanned++;
+    if (is_settled_at_once(tracer, object)) {
+        settle(tracer, object);
+        return;
+    }
+    if (type->kind == GC_KIND_WEAK_PAIR)
+        follow(tracer, &at(object)->value);
+    if (has_owner(type))
+        follow(tracer, &((struct gc_weak_entry *)object)->owner);
+    put_aside(&tracer->ephemerons, object, type->kind);
+}
+
+/* ---- To the fixpoint ---- */
+
+void gc_ephemeron_fire(struct gc_tracer *tracer, uintptr_t key)
+{
+    struct gc_ephemerons *ephemerons = &tracer->ephemerons;
+    uintptr_t *link = bucket_of(ephemerons, key);
+
+    *gc_state_byte(key) &= (uint8_t)~GC_STATE_KEY;
+    while (*link != LIST_END) {
+        uintptr_t object = *link;
+
+        if (at(object)->key != key) {
+            link = &at(object)->chain;
+            continue;
+        }
+        *link = at(object)->chain;
+        at(object)->chain = ephemerons->fired;
+        ephemerons->fired = object;
+    }
+}
+
+/* Fetches what a walk through the lane will look at: first the ephemerons,
+ * then their keys. */
+static void prefetch_ahead(const struct gc_lane *lane, size_t i)
+{
+    if (i + 2 * AHEAD < lane->count)
+        gc_prefetch((const void *)lane->words[i + 2 * AHEAD]);
+    if (i + AHEAD < lane->count)
+        gc_prefetch(gc_header(at(lane->words[i + AHEAD])->key));
+}
+
+static void empty_index(struct gc_ephemerons *ephemerons, size_t expected)
+{
+    size_t slots = GC_EPHEMERONS_FEW;
+
+    while (slots < expected && slots < ephemerons->capacity)
+        slots *= 2;
+    ephemerons->mask = slots - 1;
+    for (size_t i = 0; i < slots; i++)
+        ephemerons->buckets[i] = LIST_END;
+}
+
+/* If its key was reached meanwhile it fires; else it is indexed. */
+static void index_one(struct gc_tracer *tracer, uintptr_t object)
+{
+    struct gc_ephemerons *ephemerons = &tracer->ephemerons;
+
+    if (is_key_known_alive(tracer, object)) {
+        at(object)->chain = ephemerons->fired;
+        ephemerons->fired = object;
+    } else {
+        index_by_key(ephemerons, object);
+    }
+}
+
+static bool is_pair(uintptr_t object)
+{
+    return gc_header_type(*gc_header(object))->kind == GC_KIND_WEAK_PAIR;
+}
+
+static void index_pending(struct gc_tracer *tracer)
+{
+    const struct gc_lane *pending = &tracer->ephemerons.pending;
+    uintptr_t object = tracer->ephemerons.no_room;
+
+    for (size_t i = 0; i < pending->count; i++) {
+        prefetch_ahead(pending, i);
+        index_one(tracer, pending->words[i]);
+    }
+    for (; object != LIST_END; object = at(object)->link)
+        if (!is_pair(object))
+            index_one(tracer, object);
+}
+
+static void fire_all(struct gc_tracer *tracer)
+{
+    struct gc_ephemerons *ephemerons = &tracer->ephemerons;
+
+    while (ephemerons->fired != LIST_END) {
+        while (ephemerons->fired != LIST_END) {
+            uintptr_t object = ephemerons->fired;
+
+            ephemerons->fired = at(object)->chain;
+            at(object)->chain = SETTLED;
+            settle(tracer, object);
+        }
+        gc_trace_drain(tracer);
+    }
+}
+
+enum outcome { DROPPED, WAITS, MISSED };
+
+/* An ephemeron that did not fire waits on; its key is an ordinary object again,
+ * or was reached by a way that does not watch. */
+static enum outcome outcome_of(struct gc_tracer *tracer, uintptr_t object)
+{
+    bool settled = at(object)->chain == SETTLED;
+
+    at(object)->chain = 0;
+    if (settled)
+        return DROPPED;
+    if (is_key_known_alive(tracer, object))
+        return MISSED;
+    *gc_state_byte(at(object)->key) &= (uint8_t)~GC_STATE_KEY;
+    return WAITS;
+}
+
+static bool drop_settled_in_lane(struct gc_tracer *tracer)
+{
+    struct gc_lane *pending = &tracer->ephemerons.pending;
+    size_t kept = 0;
+    bool missed = false;
+
+    for (size_t i = 0; i < pending->count; i++) {
+        uintptr_t object = pending->words[i];
+        enum outcome outcome;
+
+        prefetch_ahead(pending, i);
+        outcome = outcome_of(tracer, object);
+        if (outcome == DROPPED)
+            at(object)->link = 0;
+        else
+            pending->words[kept++] = object;
+        missed = missed || outcome == MISSED;
+    }
+    pending->count = kept;
+    return missed;
+}
+
+static bool drop_settled_in_list(struct gc_tracer *tracer)
+{
+    uintptr_t *list = &tracer->ephemerons.no_room, object;
+    bool missed = false;
+
+    while ((object = *list) != LIST_END) {
+        enum outcome outcome = is_pair(object) ? WAITS : outcome_of(tracer, object);
+
+        if (outcome == DROPPED) {
+            *list = at(object)->link;
+            at(object)->link = 0;
+        } else {
+            list = &at(object)->link;
+        }
+        missed = missed || outcome == MISSED;
+    }
+    return missed;
+}
+
+void gc_trace_ephemerons(struct gc_tracer *tracer)
+{
+    struct gc_ephemerons *ephemerons = &tracer->ephemerons;
+    bool prefetching = tracer->prefetching;
+    bool again = ephemerons->pending.count != 0 || ephemerons->no_room != LIST_END;
+
+    tracer->prefetching = false;
+    while (again) {
+        empty_index(ephemerons, ephemerons->pending.count);
+        ephemerons->watching = true;
+        index_pending(tracer);
+        fire_all(tracer);
+        ephemerons->watching = false;
+        again = drop_settled_in_lane(tracer);
+        again = drop_settled_in_list(tracer) || again;
+    }
+    tracer->prefetching = prefetching;
+}
+
+/* ---- What has a dead key ---- */
+
+static void clear_one(struct gc_tracer *tracer, uintptr_t object)
+{
+    bool cleared = !is_key_known_alive(tracer, object);
+
+    at(object)->link = 0;
+    if (cleared)
+        at(object)->key = at(object)->value = 0;
+    settle(tracer, object);
+    if (cleared && has_owner(gc_header_type(*gc_header(object))))
+        ++*(size_t *)((struct gc_weak_entry *)object)->owner;
+}
+
+static void clear_lane(struct gc_tracer *tracer, struct gc_lane *lane)
+{
+    for (size_t i = 0; i < lane->count; i++) {
+        prefetch_ahead(lane, i);
+        clear_one(tracer, lane->words[i]);
+    }
+    gc_lane_shrink(lane, KEPT_WORDS);
+}
+
+void gc_clear_ephemerons(struct gc_tracer *tracer)
+{
+    struct gc_ephemerons *ephemerons = &tracer->ephemerons;
+    uintptr_t object = ephemerons->no_room;
+
+    clear_lane(tracer, &ephemerons->pending);
+    clear_lane(tracer, &ephemerons->pairs);
+    ephemerons->no_room = LIST_END;
+    while (object != LIST_END) {
+        uintptr_t next = at(object)->link;
+
+        clear_one(tracer, object);
+        object = next;
+    }
+}

@@ -1,0 +1,611 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Finalizers, guardians and watches: once each, in order, never inside a
+ * collection.
+ */
+#include "support/heap.h"
+
+#include <strata/weak.h>
+
+#include <setjmp.h>
+#include <string.h>
+
+enum { MOST = 64 };
+
+static struct {
+    int count;
+    int order[MOST];
+    uint64_t value[MOST];
+    gc_status status;
+    size_t nested;
+    void **keep; /* where to keep the object, if anywhere */
+} ran;
+
+static int setup(void **state)
+{
+    memset(&ran, 0, sizeof ran);
+    return exact_setup(state);
+}
+
+static int setup_moving(void **state)
+{
+    memset(&ran, 0, sizeof ran);
+    return moving_setup(state);
+}
+
+static void note(gc_mutator *mutator, void *object, void *data)
+{
+    (void)mutator;
+    ran.value[ran.count] = ((struct node *)object)->value;
+    ran.order[ran.count++] = (int)(intptr_t)data;
+    if (ran.keep != NULL)
+        *ran.keep = object;
+}
+
+static void note_watch(gc_mutator *mutator, void *data)
+{
+    (void)mutator;
+    ran.order[ran.count++] = (int)(intptr_t)data;
+}
+
+static gc_finalizer_id add(struct world *world, void *object, gc_finalizer_fn *run, int number,
+                           unsigned priority)
+{
+    gc_finalizer finalizer = {.size = sizeof finalizer,
+                              .run = run,
+                              .data = (void *)(intptr_t)number,
+                              .priority = priority};
+    gc_finalizer_id id = 0;
+
+    assert_int_equal(gc_finalizer_add(world->mutator, object, &finalizer, &id), GC_OK);
+    assert_int_not_equal(id, 0);
+    return id;
+}
+
+static size_t run(struct world *world)
+{
+    return gc_finalizers_run(world->mutator, 0);
+}
+
+static void runs_once_after_its_object_died(void **state)
+{
+    struct world *world = *state;
+
+    for (unsigned generation = 0; generation < GC_GENERATIONS; generation++) {
+        ran.count = 0;
+        world->root[0] = make_node(world->mutator, 40 + generation);
+        (void)add(world, world->root[0], note, 1, GC_PRIORITY_NORMAL);
+        for (unsigned i = 0; i < generation; i++)
+            collect(world->mutator, i);
+        assert_int_equal(run(world), 0);
+        world->root[0] = NULL;
+        collect(world->mutator, generation);
+        assert_int_equal(ran.count, 0);
+        assert_int_equal(run(world), 1);
+        assert_int_equal(ran.value[0], 40 + generation);
+        collect(world->mutator, 2);
+        assert_int_equal(run(world), 0);
+        assert_int_equal(count_objects(world->mutator, &node_type), 0);
+    }
+}
+
+static void queued_object_lives_with_all_it_reaches(void **state)
+{
+    struct world *world = *state;
+
+    world->root[0] = build_list(world->mutator, 100);
+    (void)add(world, world->root[0], note, 1, GC_PRIORITY_NORMAL);
+    world->root[0] = NULL;
+    for (unsigned generation = 0; generation < GC_GENERATIONS; generation++)
+        collect(world->mutator, generation);
+    collect(world->mutator, 2);
+    ran.keep = &world->root[1];
+    assert_int_equal(run(world), 1);
+    assert_true(is_intact_list(world->root[1], 100));
+}
+
+static void order_is_by_priority_then_registration(void **state)
+{
+    struct world *world = *state;
+
+    world->root[0] = make_node(world->mutator, 0);
+    world->root[1] = make_node(world->mutator, 1);
+    (void)add(world, world->root[0], note, 5, GC_PRIORITY_LAST);
+    (void)add(world, world->root[1], note, 3, GC_PRIORITY_NORMAL);
+    collect(world->mutator, 0);
+    (void)add(world, world->root[0], note, 4, GC_PRIORITY_NORMAL);
+    (void)add(world, world->root[1], note, 1, GC_PRIORITY_FIRST);
+    (void)add(world, world->root[0], note, 2, GC_PRIORITY_FIRST);
+    world->root[0] = world->root[1] = NULL;
+    collect(world->mutator, 2);
+    assert_int_equal(run(world), 5);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(ran.order[i], i + 1);
+}
+
+static void cycle_with_finalizers_is_collected(void **state)
+{
+    struct world *world = *state;
+    struct node *a, *b;
+
+    world->root[0] = a = make_node(world->mutator, 1);
+    world->root[1] = b = make_node(world->mutator, 2);
+    a = world->root[0];
+    gc_write(world->mutator, a, &a->left, b);
+    gc_write(world->mutator, b, &b->left, a);
+    (void)add(world, a, note, 1, GC_PRIORITY_NORMAL);
+    (void)add(world, b, note, 2, GC_PRIORITY_NORMAL);
+    world->root[0] = world->root[1] = NULL;
+    collect(world->mutator, 2);
+    assert_int_equal(run(world), 2);
+    assert_int_equal(ran.order[0], 1);
+    assert_int_equal(ran.order[1], 2);
+    collect(world->mutator, 2);
+    assert_int_equal(count_objects(world->mutator, &node_type), 0);
+}
+
+static void cancelled_one_does_not_run(void **state)
+{
+    struct world *world = *state;
+    gc_finalizer_id first, second, third;
+
+    world->root[0] = make_node(world->mutator, 0);
+    first = add(world, world->root[0], note, 1, GC_PRIORITY_NORMAL);
+    second = add(world, world->root[0], note, 2, GC_PRIORITY_NORMAL);
+    third = add(world, world->root[0], note, 3, GC_PRIORITY_NORMAL);
+    assert_int_equal(gc_finalizer_cancel(world->mutator, first), GC_OK);
+    assert_int_equal(gc_finalizer_cancel(world->mutator, first), GC_NOT_FOUND);
+    world->root[0] = NULL;
+    collect(world->mutator, 2);
+    assert_int_equal(gc_finalizer_cancel(world->mutator, third), GC_OK);
+    assert_int_equal(gc_finalizers_pending(world->heap), 1);
+    assert_int_equal(run(world), 1);
+    assert_int_equal(ran.order[0], 2);
+    assert_int_equal(gc_finalizer_cancel(world->mutator, second), GC_NOT_FOUND);
+    assert_int_equal(gc_finalizer_cancel(world->mutator, 0), GC_NOT_FOUND);
+    assert_int_equal(gc_finalizer_cancel(world->mutator, UINT64_MAX), GC_NOT_FOUND);
+}
+
+static void register_again(gc_mutator *mutator, void *object, void *data)
+{
+    gc_finalizer finalizer = {.size = sizeof finalizer, .run = register_again, .data = data};
+
+    ran.count++;
+    ran.nested += gc_finalizers_run(mutator, 0);
+    ran.status = gc_finalizer_add(mutator, object, &finalizer, NULL);
+    gc_collect(mutator, GC_OLD, NULL);
+}
+
+/* While it runs; and what it queues itself waits for the budget. */
+static void registered_again_it_runs_again(void **state)
+{
+    struct world *world = *state;
+
+    (void)add(world, make_node(world->mutator, 1), register_again, 1, GC_PRIORITY_NORMAL);
+    collect(world->mutator, 2);
+    for (int i = 1; i < 5; i++) {
+        assert_int_equal(gc_finalizers_run(world->mutator, 1), 1);
+        assert_int_equal(ran.count, i);
+        assert_int_equal(ran.status, GC_OK);
+        assert_int_equal(ran.nested, 0);
+        assert_int_equal(gc_finalizers_pending(world->heap), 1);
+    }
+    assert_int_equal(gc_finalizers_run(world->mutator, 7), 7);
+}
+
+static void bytes_outside_count_until_it_ran(void **state)
+{
+    struct world *world = *state;
+    gc_finalizer finalizer = {.size = sizeof finalizer, .run = note, .external_bytes = 5000};
+    gc_finalizer_id id;
+
+    world->root[0] = make_node(world->mutator, 1);
+    assert_int_equal(gc_finalizer_add(world->mutator, world->root[0], &finalizer, &id), GC_OK);
+    assert_int_equal(gc_finalizer_add(world->mutator, world->root[0], &finalizer, NULL), GC_OK);
+    assert_int_equal(stats_of(world->heap).external_bytes, 10000);
+    assert_int_equal(gc_finalizer_cancel(world->mutator, id), GC_OK);
+    world->root[0] = NULL;
+    collect(world->mutator, 2);
+    assert_int_equal(stats_of(world->heap).external_bytes, 5000);
+    assert_int_equal(run(world), 1);
+    assert_int_equal(stats_of(world->heap).external_bytes, 0);
+}
+
+static void at_safepoints_they_run_by_themselves(void **state)
+{
+    struct world *world = *state;
+
+    gc_finalizers_at_safepoints(world->mutator, true);
+    (void)add(world, make_node(world->mutator, 1), note, 1, GC_PRIORITY_NORMAL);
+    collect(world->mutator, 2);
+    assert_int_equal(ran.count, 0);
+    gc_safepoint(world->mutator);
+    assert_int_equal(ran.count, 1);
+    (void)add(world, make_node(world->mutator, 1), note, 2, GC_PRIORITY_NORMAL);
+    collect(world->mutator, 2);
+    (void)make_node(world->mutator, 3);
+    assert_int_equal(ran.count, 2);
+    gc_finalizers_at_safepoints(world->mutator, false);
+    (void)add(world, make_node(world->mutator, 1), note, 3, GC_PRIORITY_NORMAL);
+    collect(world->mutator, 2);
+    gc_safepoint(world->mutator);
+    assert_int_equal(ran.count, 2);
+}
+
+static void what_is_left_runs_at_destruction(void **state)
+{
+    gc_options options = test_options();
+    struct world *world = world_make(&options);
+
+    (void)state;
+    memset(&ran, 0, sizeof ran);
+    world->root[0] = make_node(world->mutator, 1);
+    gc_finalizers_at_destroy(world->heap, true);
+    (void)add(world, world->root[0], note, 4, GC_PRIORITY_LAST);
+    (void)add(world, world->root[0], note, 3, GC_PRIORITY_NORMAL);
+    assert_int_equal(gc_watch_add(world->mutator, world->root[0], note_watch, (void *)2, NULL),
+                     GC_OK);
+    assert_int_equal(gc_watch_add(world->mutator, world->root[0], note_watch, (void *)1, NULL),
+                     GC_OK);
+    world_free(world);
+    assert_int_equal(ran.count, 4);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(ran.order[i], i + 1);
+}
+
+static void a_thousand_in_every_age_run_once_each(void **state)
+{
+    enum { COUNT = 1000 };
+    struct world *world = *state;
+    size_t count = 0;
+
+    world->root[0] = make_array(world->mutator, &gc_type_references, COUNT);
+    for (int turn = 0; turn < 6; turn++) {
+        void **objects;
+
+        for (int i = turn; i < COUNT; i += 6) {
+            world->root[1] = make_node(world->mutator, (uint64_t)i);
+            (void)add(world, world->root[1], note, i, GC_PRIORITY_NORMAL);
+            objects = world->root[0];
+            gc_write(world->mutator, objects, &objects[i], world->root[1]);
+        }
+        collect(world->mutator, (unsigned)turn % 3);
+        objects = world->root[0];
+        for (int i = turn / 2; i < COUNT; i += 7)
+            objects[i] = NULL;
+        world->root[1] = NULL;
+        collect(world->mutator, (unsigned)turn % 2);
+        for (ran.count = 0; gc_finalizers_run(world->mutator, 1) == 1; ran.count = 0) {
+            assert_int_equal(ran.value[0], ran.order[0]);
+            count++;
+        }
+    }
+    world->root[0] = NULL;
+    collect(world->mutator, 2);
+    for (ran.count = 0; gc_finalizers_run(world->mutator, 1) == 1; ran.count = 0)
+        count++;
+    assert_int_equal(count, COUNT);
+}
+
+/* ---- Guardians ---------------------------------------------------------- */
+
+static void guardian_gives_the_dead_back(void **state)
+{
+    struct world *world = *state;
+    gc_guardian *guardian = gc_guardian_create(world->mutator);
+    gc_guardian *other = gc_guardian_create(world->mutator);
+
+    world->root[0] = make_node(world->mutator, 1);
+    world->root[1] = make_node(world->mutator, 2);
+    assert_int_equal(gc_guardian_add(world->mutator, guardian, world->root[0]), GC_OK);
+    assert_int_equal(gc_guardian_add(world->mutator, guardian, world->root[1]), GC_OK);
+    assert_int_equal(gc_guardian_add(world->mutator, guardian, world->root[1]), GC_OK);
+    assert_int_equal(gc_guardian_add(world->mutator, other, world->root[1]), GC_OK);
+    collect(world->mutator, 1);
+    assert_null(gc_guardian_next(world->mutator, guardian));
+    world->root[1] = NULL;
+    collect(world->mutator, 2);
+    assert_int_equal(run(world), 0);
+    world->root[2] = gc_guardian_next(world->mutator, guardian);
+    assert_int_equal(((struct node *)world->root[2])->value, 2);
+    assert_ptr_equal(gc_guardian_next(world->mutator, guardian), world->root[2]);
+    assert_null(gc_guardian_next(world->mutator, guardian));
+    assert_ptr_equal(gc_guardian_next(world->mutator, other), world->root[2]);
+    gc_guardian_destroy(world->mutator, guardian);
+    world->root[0] = NULL;
+    collect(world->mutator, 2);
+    gc_guardian_destroy(world->mutator, other);
+}
+
+/* ---- Watches ------------------------------------------------------------ */
+
+static void watch_runs_without_its_object(void **state)
+{
+    struct world *world = *state;
+    gc_watch first = 0, second = 0, third = 0;
+    void *data = NULL;
+
+    world->root[0] = make_node(world->mutator, 1);
+    assert_int_equal(gc_watch_add(world->mutator, world->root[0], note_watch, (void *)1, &first),
+                     GC_OK);
+    assert_int_equal(gc_watch_add(world->mutator, world->root[0], note_watch, (void *)2, &second),
+                     GC_OK);
+    assert_int_equal(gc_watch_add(world->mutator, world->root[0], note_watch, (void *)3, &third),
+                     GC_OK);
+    collect(world->mutator, 0);
+    assert_ptr_equal(gc_watch_peek(world->mutator, first, &data), world->root[0]);
+    assert_ptr_equal(data, (void *)1);
+    assert_true(gc_watch_detach(world->mutator, second));
+    assert_false(gc_watch_detach(world->mutator, second));
+    assert_false(gc_watch_is_alive(world->mutator, second));
+    world->root[0] = NULL;
+    collect(world->mutator, 2);
+    assert_int_equal(count_objects(world->mutator, &node_type), 0);
+    assert_true(gc_watch_is_alive(world->mutator, first));
+    assert_null(gc_watch_peek(world->mutator, first, NULL));
+    assert_true(gc_watch_run(world->mutator, first));
+    assert_false(gc_watch_run(world->mutator, first));
+    assert_int_equal(run(world), 1);
+    assert_int_equal(ran.count, 2);
+    assert_int_equal(ran.order[1], 3);
+    assert_false(gc_watch_is_alive(world->mutator, third));
+}
+
+/* ---- Against weak references: each row of the guide's table -------------- */
+
+static void *get(struct world *world, int root)
+{
+    return gc_weakref_get(world->mutator, world->root[root]);
+}
+
+static void weak_references_are_cleared_before_finalizers_run(void **state)
+{
+    struct world *world = *state;
+
+    world->root[0] = make_node(world->mutator, 1);
+    world->root[1] = gc_weakref_create(world->mutator, world->root[0], 0);
+    world->root[2] = gc_weakref_create(world->mutator, world->root[0], GC_WEAK_TRACKING);
+    world->root[4] = gc_ephemeron_create(world->mutator, world->root[0], NULL);
+    (void)add(world, world->root[0], note, 1, GC_PRIORITY_NORMAL);
+    world->root[0] = NULL;
+    collect(world->mutator, 2);
+    assert_null(get(world, 1));
+    assert_null(gc_ephemeron_key(world->mutator, world->root[4]));
+    assert_non_null(get(world, 2)); /* tracking: it is not really gone */
+    ran.keep = &world->root[3];
+    assert_int_equal(run(world), 1);
+    assert_null(get(world, 1));
+    assert_ptr_equal(get(world, 2), world->root[3]);
+    world->root[3] = NULL;
+    collect(world->mutator, 2);
+    assert_null(get(world, 2));
+}
+
+/* What refers weakly inside the graph that a finalizer revives. */
+static void weak_references_in_a_revived_graph_are_cleared(void **state)
+{
+    struct world *world = *state;
+    struct node *a;
+
+    world->root[0] = make_node(world->mutator, 1);
+    world->root[1] = make_node(world->mutator, 2);
+    world->root[2] = gc_weakref_create(world->mutator, world->root[1], 0);
+    world->root[3] = gc_ephemeron_create(world->mutator, world->root[1], world->root[1]);
+    world->root[4] = make_node(world->mutator, 3);
+    a = world->root[0];
+    gc_write(world->mutator, a, &a->left, world->root[4]);
+    gc_write(world->mutator, a, &a->right, world->root[1]);
+    a = world->root[4];
+    gc_write(world->mutator, a, &a->left, world->root[2]);
+    gc_write(world->mutator, a, &a->right, world->root[3]);
+    (void)add(world, world->root[0], note, 1, GC_PRIORITY_NORMAL);
+    memset(world->root, 0, sizeof world->root);
+    collect(world->mutator, 2);
+    ran.keep = &world->root[0];
+    assert_int_equal(run(world), 1);
+    a = world->root[0];
+    assert_int_equal(a->right->value, 2);
+    world->root[2] = a->left->left;
+    world->root[3] = a->left->right;
+    assert_null(get(world, 2));
+    /* Its key is alive again before the ephemeron is looked at. */
+    assert_ptr_equal(gc_ephemeron_key(world->mutator, world->root[3]), a->right);
+    assert_ptr_equal(gc_ephemeron_value(world->mutator, world->root[3]), a->right);
+}
+
+/* ---- All orders of clear, finalize, resurrect, collect ------------------- */
+
+enum step { CLEAR, FINALIZE, RESURRECT, COLLECT, STEPS };
+
+struct model {
+    bool dropped; /* no root refers to it */
+    bool queued;
+    bool cleared;
+    bool tracking_cleared;
+};
+
+/* The finalizer keeps its object if RESURRECT came before it ran; RESURRECT
+ * later takes it from the tracking weak reference, while that has it. */
+static void take_step(struct world *world, enum step step, struct model *model)
+{
+    if (step == CLEAR) {
+        gc_weakref_clear(world->mutator, world->root[1]);
+        model->cleared = true;
+    } else if (step == FINALIZE) {
+        assert_int_equal(run(world), model->queued ? 1 : 0);
+        model->queued = false;
+    } else if (step == RESURRECT) {
+        ran.keep = &world->root[0];
+        world->root[0] = get(world, 2);
+        model->dropped = world->root[0] == NULL;
+    } else {
+        collect(world->mutator, 2);
+        if (model->dropped && ran.count == 0)
+            model->queued = model->cleared = true;
+        else if (model->dropped)
+            model->tracking_cleared = model->cleared = true;
+    }
+}
+
+static void check_order(struct world *world, const enum step *order)
+{
+    struct model model = {.dropped = true};
+
+    memset(&ran, 0, sizeof ran);
+    memset(world->root, 0, sizeof world->root);
+    world->root[0] = make_node(world->mutator, 77);
+    world->root[1] = gc_weakref_create(world->mutator, world->root[0], 0);
+    world->root[2] = gc_weakref_create(world->mutator, world->root[0], GC_WEAK_TRACKING);
+    (void)add(world, world->root[0], note, 1, GC_PRIORITY_NORMAL);
+    world->root[0] = NULL;
+    for (int i = 0; i < STEPS; i++) {
+        take_step(world, order[i], &model);
+        if (ran.count != 0 && world->root[0] != NULL)
+            model.dropped = false;
+        assert_true((get(world, 1) == NULL) == model.cleared);
+        assert_true((get(world, 2) == NULL) == model.tracking_cleared);
+    }
+    world->root[0] = NULL;
+    ran.keep = NULL;
+    collect(world->mutator, 2);
+    (void)run(world);
+    collect(world->mutator, 2);
+    assert_int_equal(ran.count, 1); /* exactly once, whatever the order */
+    assert_null(get(world, 1));
+    assert_null(get(world, 2));
+}
+
+static void all_24_orders_are_as_the_guide_says(void **state)
+{
+    enum step order[STEPS];
+    int orders = 0;
+
+    for (int code = 0; code < 256; code++) {
+        unsigned seen = 0;
+
+        for (int i = 0; i < STEPS; i++) {
+            order[i] = (enum step)(code >> 2 * i & 3);
+            seen |= 1u << order[i];
+        }
+        if (seen != 15)
+            continue;
+        check_order(*state, order);
+        orders++;
+    }
+    assert_int_equal(orders, 24);
+}
+
+/* ---- Bad input ---------------------------------------------------------- */
+
+static struct world *doomed;
+static jmp_buf out;
+
+static void leave(gc_mutator *mutator, void *object, void *data)
+{
+    (void)mutator;
+    (void)object;
+    (void)data;
+    longjmp(out, 1);
+}
+
+static void destroy(gc_mutator *mutator, void *object, void *data)
+{
+    (void)object;
+    (void)data;
+    gc_heap_destroy(gc_mutator_heap(mutator));
+}
+
+static void detach(gc_mutator *mutator, void *object, void *data)
+{
+    (void)object;
+    (void)data;
+    gc_mutator_detach(mutator);
+}
+
+static void make_doomed(gc_finalizer_fn *function)
+{
+    gc_options options = test_options();
+
+    options.stacks = GC_STACKS_EXACT;
+    doomed = world_make(&options);
+    (void)add(doomed, make_node(doomed->mutator, 1), function, 1, GC_PRIORITY_NORMAL);
+    collect(doomed->mutator, 2);
+}
+
+static void left_by_longjmp(void)
+{
+    make_doomed(leave);
+    if (setjmp(out) == 0)
+        (void)run(doomed);
+    (void)run(doomed);
+}
+
+static void destroys_the_heap(void)
+{
+    make_doomed(destroy);
+    (void)run(doomed);
+}
+
+static void detaches(void)
+{
+    make_doomed(detach);
+    (void)run(doomed);
+}
+
+static void object_is_null(void)
+{
+    make_doomed(note);
+    (void)add(doomed, NULL, note, 1, GC_PRIORITY_NORMAL);
+}
+
+static void misuse_is_told(void **state)
+{
+    (void)state;
+    expect_abort(left_by_longjmp,
+                 "strata: gc_finalizers_run: a finalizer or callback was left by longjmp");
+    expect_abort(destroys_the_heap, "strata: gc_heap_destroy: a mutator is still attached");
+    expect_abort(detaches, "strata: gc_mutator_detach: called from a finalizer, or one was left "
+                           "by longjmp");
+    expect_abort(object_is_null, "strata: gc_finalizer_add: the object is NULL");
+}
+
+static void bad_numbers_are_refused(void **state)
+{
+    struct world *world = *state;
+    gc_finalizer finalizer = {.size = 3, .run = note};
+    void *node = world->root[0] = make_node(world->mutator, 1);
+
+    assert_int_equal(gc_finalizer_add(world->mutator, node, &finalizer, NULL), GC_BAD_SIZE);
+    finalizer.size = sizeof finalizer;
+    finalizer.priority = GC_PRIORITIES;
+    assert_int_equal(gc_finalizer_add(world->mutator, node, &finalizer, NULL), GC_BAD_OPTION);
+}
+
+#define TEST(name)                                                \
+    cmocka_unit_test_setup_teardown(name, setup, world_teardown), \
+        cmocka_unit_test_setup_teardown(name, setup_moving, world_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(runs_once_after_its_object_died),
+        TEST(queued_object_lives_with_all_it_reaches),
+        TEST(order_is_by_priority_then_registration),
+        TEST(cycle_with_finalizers_is_collected),
+        TEST(cancelled_one_does_not_run),
+        TEST(registered_again_it_runs_again),
+        TEST(bytes_outside_count_until_it_ran),
+        TEST(at_safepoints_they_run_by_themselves),
+        cmocka_unit_test(what_is_left_runs_at_destruction),
+        TEST(a_thousand_in_every_age_run_once_each),
+        TEST(guardian_gives_the_dead_back),
+        TEST(watch_runs_without_its_object),
+        TEST(weak_references_are_cleared_before_finalizers_run),
+        TEST(weak_references_in_a_revived_graph_are_cleared),
+        TEST(all_24_orders_are_as_the_guide_says),
+        TEST(bad_numbers_are_refused),
+        cmocka_unit_test(misuse_is_told),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

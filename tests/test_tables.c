@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Tables: against a plain model, through deaths, moves and resizing.
+ */
+#include "support/heap.h"
+
+#include <strata/table.h>
+#include <strata/weak.h>
+
+#include <string.h>
+
+enum { COUNT = 700 };
+
+/* root[0]: keys, root[1]: values, root[2]: the table. */
+static void **keys(struct world *world)
+{
+    return world->root[0];
+}
+
+static void **values(struct world *world)
+{
+    return world->root[1];
+}
+
+static void make_table(struct world *world, gc_table_kind kind)
+{
+    world->root[0] = make_array(world->mutator, &gc_type_references, COUNT);
+    world->root[1] = make_array(world->mutator, &gc_type_references, COUNT);
+    world->root[2] = gc_table_create(world->mutator, kind, NULL, NULL, NULL);
+    assert_non_null(world->root[2]);
+}
+
+static void fill(struct world *world, int from, int to)
+{
+    for (int i = from; i < to; i++) {
+        world->root[3] = make_node(world->mutator, (uint64_t)i);
+        gc_write(world->mutator, keys(world), &keys(world)[i], world->root[3]);
+        world->root[4] = make_node(world->mutator, (uint64_t)i + 1000);
+        gc_write(world->mutator, values(world), &values(world)[i], world->root[4]);
+        assert_int_equal(
+            gc_table_put(world->mutator, world->root[2], world->root[3], world->root[4]), GC_OK);
+    }
+    world->root[3] = world->root[4] = NULL;
+}
+
+static size_t count(struct world *world)
+{
+    return gc_table_count(world->mutator, world->root[2]);
+}
+
+/* Every entry is met once by the iteration, and found. */
+static void check_entries(struct world *world, bool has_values)
+{
+    size_t position = 0, met = 0;
+    void *key, *value, *found = NULL;
+
+    while (gc_table_next(world->mutator, world->root[2], &position, &key, &value)) {
+        uint64_t number = ((struct node *)key)->value;
+
+        if (has_values)
+            assert_int_equal(((struct node *)value)->value, number + 1000);
+        assert_true(gc_table_get(world->mutator, world->root[2], key, &found));
+        assert_ptr_equal(found, value);
+        met++;
+    }
+    assert_int_equal(met, count(world));
+}
+
+static void every_kind_keeps_what_is_alive(void **state)
+{
+    struct world *world = *state;
+
+    for (int kind = GC_TABLE_STRONG; kind <= GC_TABLE_WEAK_SET; kind++) {
+        make_table(world, (gc_table_kind)kind);
+        for (int part = 0; part < 5; part++) {
+            fill(world, COUNT * part / 5, COUNT * (part + 1) / 5);
+            collect(world->mutator, (unsigned)part % 3);
+            assert_int_equal(count(world), COUNT * (part + 1) / 5);
+            check_entries(world, kind != GC_TABLE_WEAK_SET);
+        }
+        for (int i = 0; i < COUNT; i++)
+            assert_true(gc_table_get(world->mutator, world->root[2], keys(world)[i], NULL));
+    }
+}
+
+static void weak_keys_die_with_their_values(void **state)
+{
+    struct world *world = *state;
+    struct node *value;
+
+    make_table(world, GC_TABLE_WEAK_KEYS);
+    fill(world, 0, COUNT);
+    for (int i = 0; i < COUNT; i++) { /* values refer to their keys */
+        value = values(world)[i];
+        gc_write(world->mutator, value, &value->left, keys(world)[i]);
+    }
+    world->root[1] = NULL;
+    for (int i = 0; i < COUNT; i += 2)
+        keys(world)[i] = NULL;
+    collect(world->mutator, 2);
+    assert_int_equal(count(world), COUNT / 2);
+    check_entries(world, true);
+    collect(world->mutator, 1);
+    world->root[0] = NULL;
+    collect(world->mutator, 2);
+    assert_int_equal(count(world), 0);
+    assert_int_equal(count_objects(world->mutator, &node_type), 0);
+}
+
+static void weak_values_and_sets_let_go(void **state)
+{
+    struct world *world = *state;
+
+    make_table(world, GC_TABLE_WEAK_VALUES);
+    fill(world, 0, COUNT);
+    world->root[0] = NULL;
+    for (int i = 0; i < COUNT; i += 7)
+        values(world)[i] = NULL;
+    collect(world->mutator, 0);
+    assert_int_equal(count(world), COUNT - COUNT / 7);
+    check_entries(world, true);
+    make_table(world, GC_TABLE_WEAK_SET);
+    fill(world, 0, COUNT);
+    world->root[1] = NULL;
+    collect(world->mutator, 1);
+    assert_int_equal(count(world), COUNT);
+    world->root[0] = NULL;
+    collect(world->mutator, 2);
+    assert_int_equal(count(world), 0);
+}
+
+/* A value put anew in a table that has grown old. */
+static void old_tables_take_young_entries(void **state)
+{
+    struct world *world = *state;
+
+    for (int kind = GC_TABLE_STRONG; kind <= GC_TABLE_WEAK_VALUES; kind++) {
+        void *value = NULL;
+
+        make_table(world, (gc_table_kind)kind);
+        fill(world, 0, COUNT);
+        collect(world->mutator, 1);
+        collect(world->mutator, 1);
+        world->root[3] = make_node(world->mutator, 1000);
+        assert_int_equal(
+            gc_table_put(world->mutator, world->root[2], keys(world)[0], world->root[3]), GC_OK);
+        assert_int_equal(count(world), COUNT);
+        collect(world->mutator, 0);
+        assert_true(gc_table_get(world->mutator, world->root[2], keys(world)[0], &value));
+        assert_ptr_equal(value, world->root[3]);
+        collect(world->mutator, 2);
+        check_entries(world, true);
+    }
+}
+
+static void removed_entries_are_gone_and_room_comes_back(void **state)
+{
+    struct world *world = *state;
+    size_t position = 0, before;
+    void *key;
+
+    make_table(world, GC_TABLE_WEAK_KEYS);
+    fill(world, 0, COUNT);
+    before = stats_of(world->heap).live_bytes;
+    while (gc_table_next(world->mutator, world->root[2], &position, &key, NULL)) {
+        assert_true(gc_table_remove(world->mutator, world->root[2], key));
+        assert_false(gc_table_remove(world->mutator, world->root[2], key));
+        if (position % 64 == 0)
+            collect(world->mutator, 1); /* the loop goes on */
+    }
+    assert_int_equal(count(world), 0);
+    assert_int_equal(gc_table_fit(world->mutator, world->root[2], 0), GC_OK);
+    collect(world->mutator, 2);
+    assert_true(stats_of(world->heap).live_bytes < before);
+    fill(world, 0, COUNT);
+    check_entries(world, true);
+    gc_table_clear(world->mutator, world->root[2]);
+    world->root[0] = NULL;
+    collect(world->mutator, 2);
+    assert_int_equal(count(world), 0);
+}
+
+/* Weakness outlives a removal: the entry was still in a log, and died. */
+static void entries_removed_before_their_keys_die_are_not_counted(void **state)
+{
+    struct world *world = *state;
+
+    make_table(world, GC_TABLE_WEAK_KEYS);
+    collect(world->mutator, 2);
+    fill(world, 0, 10);
+    collect(world->mutator, 0);
+    assert_true(gc_table_remove(world->mutator, world->root[2], keys(world)[3]));
+    gc_table_clear(world->mutator, world->root[2]);
+    fill(world, 10, 12);
+    memset(keys(world), 0, 10 * sizeof(void *));
+    collect(world->mutator, 2);
+    assert_int_equal(count(world), 2);
+}
+
+static void a_table_that_is_garbage_is_collected(void **state)
+{
+    struct world *world = *state;
+
+    make_table(world, GC_TABLE_WEAK_KEYS);
+    fill(world, 0, COUNT);
+    world->root[1] = world->root[2] = NULL;
+    collect(world->mutator, 2);
+    assert_int_equal(count_objects(world->mutator, &node_type), COUNT);
+}
+
+/* ---- By content --------------------------------------------------------- */
+
+static struct {
+    gc_table *table;
+    gc_mutator *mutator;
+    int trick;
+} mischief;
+
+static uint64_t hash_node(gc_mutator *mutator, const void *key, void *data)
+{
+    uint64_t value = ((const struct node *)key)->value;
+
+    (void)data;
+    if (mischief.trick == 1)
+        (void)gc_table_get(mutator, mischief.table, key, NULL);
+    if (mischief.trick == 2)
+        gc_collect(mutator, 0, NULL);
+    return value % 100;
+}
+
+static bool equal_nodes(gc_mutator *mutator, const void *a, const void *b, void *data)
+{
+    (void)mutator;
+    (void)data;
+    return ((const struct node *)a)->value == ((const struct node *)b)->value;
+}
+
+static void keys_compare_as_the_callbacks_say(void **state)
+{
+    struct world *world = *state;
+    void *value = NULL;
+
+    make_table(world, GC_TABLE_WEAK_KEYS);
+    world->root[2] =
+        gc_table_create(world->mutator, GC_TABLE_WEAK_KEYS, hash_node, equal_nodes, NULL);
+    fill(world, 0, COUNT);
+    collect(world->mutator, 0);
+    world->root[3] = make_node(world->mutator, 123);
+    assert_true(gc_table_get(world->mutator, world->root[2], world->root[3], &value));
+    assert_ptr_equal(value, values(world)[123]);
+    keys(world)[123] = NULL;
+    collect(world->mutator, 2);
+    assert_false(gc_table_get(world->mutator, world->root[2], world->root[3], &value));
+    assert_int_equal(count(world), COUNT - 1);
+}
+
+static void make_mischief(int trick)
+{
+    gc_options options = test_options();
+    struct world *world;
+
+    options.stacks = GC_STACKS_EXACT;
+    world = world_make(&options);
+    world->root[0] = make_node(world->mutator, 1);
+    mischief.trick = trick;
+    mischief.table = world->root[1] =
+        gc_table_create(world->mutator, GC_TABLE_STRONG, hash_node, equal_nodes, NULL);
+    (void)gc_table_put(world->mutator, world->root[1], world->root[0], world->root[0]);
+}
+
+static void used_from_its_callback(void)
+{
+    make_mischief(1);
+}
+
+static void callback_collects(void)
+{
+    make_mischief(2);
+}
+
+static void table_is_null(void)
+{
+    gc_options options = test_options();
+
+    (void)gc_table_count(world_make(&options)->mutator, NULL);
+}
+
+static void key_is_null(void)
+{
+    gc_options options = test_options();
+    struct world *world = world_make(&options);
+
+    (void)gc_table_put(world->mutator,
+                       gc_table_create(world->mutator, GC_TABLE_STRONG, NULL, NULL, NULL), NULL,
+                       NULL);
+}
+
+static void misuse_is_told(void **state)
+{
+    (void)state;
+    expect_abort(used_from_its_callback,
+                 "strata: gc_table_get: called from a callback of the table");
+    expect_abort(callback_collects, "strata: gc_table: the hash callback collected");
+    expect_abort(table_is_null, "strata: gc_table_count: the table is NULL");
+    expect_abort(key_is_null, "strata: gc_table_put: the object is NULL");
+}
+
+#define TEST(name)                                                      \
+    cmocka_unit_test_setup_teardown(name, exact_setup, world_teardown), \
+        cmocka_unit_test_setup_teardown(name, moving_setup, world_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(every_kind_keeps_what_is_alive),
+        TEST(weak_keys_die_with_their_values),
+        TEST(weak_values_and_sets_let_go),
+        TEST(old_tables_take_young_entries),
+        TEST(removed_entries_are_gone_and_room_comes_back),
+        TEST(entries_removed_before_their_keys_die_are_not_counted),
+        TEST(a_table_that_is_garbage_is_collected),
+        TEST(keys_compare_as_the_callbacks_say),
+        cmocka_unit_test(misuse_is_told),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
