@@ -384,14 +384,17 @@ static void without_memory_to_copy_survivors_stay_in_place(void **state)
 static void arrange_wide(struct world *world)
 {
     size_t count = scaled(1000000);
-    void **array = world->root[0] = make_array(world->mutator, &gc_type_references, count);
 
+    world->root[0] = make_array(world->mutator, &gc_type_references, count);
     for (uint64_t i = 0; i < count; i++) {
-        struct node *node = make_node(world->mutator, i);
+        struct node *node;
+        void **array;
 
+        world->root[1] = make_node(world->mutator, i);
+        node = make_node(world->mutator, i);
+        node->left = world->root[1];
         array = world->root[0];
         gc_write(world->mutator, array, &array[i], node);
-        node->left = make_node(world->mutator, i);
     }
 }
 

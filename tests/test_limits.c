@@ -87,7 +87,7 @@ static void committed_bytes_never_pass_the_limit(void **state)
     uint64_t chance = 5;
 
     (void)state;
-    for (int step = 0; step < 100000; step++) {
+    for (size_t step = 0; step < scaled(100000); step++) {
         size_t bytes = next_random(&chance) % 100 == 0 ? MIB : next_random(&chance) % 2000;
         void **array = gc_alloc_array(world->mutator, &gc_type_references, bytes / 8 + 1);
 
@@ -144,7 +144,7 @@ static void a_million_allocations_at_the_limit(void **state)
 
     (void)state;
     world->root[0] = make_array(world->mutator, &gc_type_references, SLOTS);
-    for (size_t step = 0; step < scaled(1000000); step++) {
+    for (size_t step = 0; step < (is_slowed() ? 20000 : 1000000); step++) {
         size_t slot = next_random(&chance) % SLOTS;
         size_t length = next_random(&chance) % 250;
         void **array = gc_alloc_array(world->mutator, &gc_type_references, length + 1);
