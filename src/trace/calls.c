@@ -33,7 +33,7 @@ static bool reserve_page(struct gc_calls *calls)
         return true;
     if (capacity * GC_CALL_PAGE_SLOTS > POSITION_MASK)
         return false;
-    pages = gc_os.resize(calls->pages, capacity * sizeof *pages);
+    pages = gc_os.resize(calls->pages, capacity * sizeof(void *));
     if (pages == NULL)
         return false;
     calls->pages = pages;

@@ -337,12 +337,37 @@ static bool drop_settled_in_list(struct gc_tracer *tracer)
     return missed;
 }
 
+/* Is done with those whose keys were reached; true if one of their values was
+ * not, or if some cannot be told. Else nothing more can be reached. */
+static bool settle_reached(struct gc_tracer *tracer)
+{
+    struct gc_lane *pending = &tracer->ephemerons.pending;
+    bool more = tracer->ephemerons.no_room != LIST_END;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < pending->count; i++) {
+        uintptr_t object = pending->words[i], value = at(object)->value;
+
+        prefetch_ahead(pending, i);
+        if (!is_key_known_alive(tracer, object)) {
+            pending->words[kept++] = object;
+            continue;
+        }
+        more = more || (value != 0 && gc_trace_survivor(tracer, value) == 0);
+        at(object)->link = 0;
+        settle(tracer, object);
+    }
+    pending->count = kept;
+    return more;
+}
+
 void gc_trace_ephemerons(struct gc_tracer *tracer)
 {
     struct gc_ephemerons *ephemerons = &tracer->ephemerons;
-    bool prefetching = tracer->prefetching;
-    bool again = ephemerons->pending.count != 0 || ephemerons->no_room != LIST_END;
+    bool prefetching = tracer->prefetching, again = settle_reached(tracer);
 
+    if (again)
+        gc_trace_drain(tracer);
     tracer->prefetching = false;
     while (again) {
         empty_index(ephemerons, ephemerons->pending.count);
