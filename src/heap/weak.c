@@ -252,6 +252,8 @@ gc_status gc_hash(gc_mutator *mutator, const void *object, uint64_t *hash)
         const struct gc_hash *known =
             gc_attachment_find(&heap->collector.hashes, generation, record.key);
 
+        if (known == NULL)
+            gc_misuse("gc_hash", "this is not a reference to an object of the heap");
         *hash = known->hash;
         return GC_OK;
     }

@@ -15,7 +15,7 @@
 #include "heap/heap.h"
 #include "trace/ephemerons.h"
 
-enum { LEAST_SLOTS = 8 };
+enum { LEAST_SLOTS = 8, AHEAD = 16 };
 
 struct gc_table {
     size_t dead; /* first: the collector counts here */
@@ -174,9 +174,12 @@ static void move_live(const gc_table *table, struct slot *to, size_t capacity)
     const struct slot *from = slots_of(table);
     size_t old = capacity_of(table);
 
-    for (size_t i = 0; i < old; i++)
+    for (size_t i = 0; i < old; i++) {
+        if (table->dead != 0 && i + AHEAD < old)
+            gc_prefetch(from[i + AHEAD].key);
         if (table->dead == 0 ? (from[i].hash & FULL) != 0 : is_live(table, &from[i]))
             *free_slot(to, capacity - 1, from[i].hash) = from[i];
+    }
 }
 
 static bool is_roomy(const gc_table *table, size_t more)

@@ -219,43 +219,56 @@ static void empty_index(struct gc_ephemerons *ephemerons, size_t expected)
         ephemerons->buckets[i] = LIST_END;
 }
 
-/* If its key was reached meanwhile it fires; else it is indexed. */
-static void index_one(struct gc_tracer *tracer, uintptr_t object)
-{
-    struct gc_ephemerons *ephemerons = &tracer->ephemerons;
-
-    if (is_key_known_alive(tracer, object)) {
-        at(object)->chain = ephemerons->fired;
-        ephemerons->fired = object;
-    } else {
-        index_by_key(ephemerons, object);
-    }
-}
-
 static bool is_pair(uintptr_t object)
 {
     return gc_header_type(*gc_header(object))->kind == GC_KIND_WEAK_PAIR;
 }
 
-static void index_pending(struct gc_tracer *tracer)
+/* Those whose keys were reached meanwhile are done with at once; the others are
+ * indexed. Nothing is put aside meanwhile. */
+static void index_lane(struct gc_tracer *tracer)
 {
-    const struct gc_lane *pending = &tracer->ephemerons.pending;
-    uintptr_t object = tracer->ephemerons.no_room;
+    struct gc_lane *pending = &tracer->ephemerons.pending;
+    size_t kept = 0;
 
     for (size_t i = 0; i < pending->count; i++) {
+        uintptr_t object = pending->words[i];
+
         prefetch_ahead(pending, i);
-        index_one(tracer, pending->words[i]);
+        if (is_key_known_alive(tracer, object)) {
+            at(object)->link = 0;
+            settle(tracer, object);
+        } else {
+            index_by_key(&tracer->ephemerons, object);
+            pending->words[kept++] = object;
+        }
     }
-    for (; object != LIST_END; object = at(object)->link)
+    pending->count = kept;
+}
+
+static void index_list(struct gc_tracer *tracer)
+{
+    uintptr_t *list = &tracer->ephemerons.no_room, object;
+
+    while ((object = *list) != LIST_END) {
+        if (!is_pair(object) && is_key_known_alive(tracer, object)) {
+            *list = at(object)->link;
+            at(object)->link = 0;
+            settle(tracer, object);
+            continue;
+        }
         if (!is_pair(object))
-            index_one(tracer, object);
+            index_by_key(&tracer->ephemerons, object);
+        list = &at(object)->link;
+    }
 }
 
 static void fire_all(struct gc_tracer *tracer)
 {
     struct gc_ephemerons *ephemerons = &tracer->ephemerons;
 
-    while (ephemerons->fired != LIST_END) {
+    do {
+        gc_trace_drain(tracer);
         while (ephemerons->fired != LIST_END) {
             uintptr_t object = ephemerons->fired;
 
@@ -263,8 +276,7 @@ static void fire_all(struct gc_tracer *tracer)
             at(object)->chain = SETTLED;
             settle(tracer, object);
         }
-        gc_trace_drain(tracer);
-    }
+    } while (tracer->stack.count != 0 || tracer->overflowed);
 }
 
 enum outcome { DROPPED, WAITS, MISSED };
@@ -325,17 +337,43 @@ static bool drop_settled_in_list(struct gc_tracer *tracer)
     return missed;
 }
 
+/* Is done with those whose keys were reached; true if one of their values was
+ * not, or if some cannot be told. Else nothing more can be reached. */
+static bool settle_reached(struct gc_tracer *tracer)
+{
+    struct gc_lane *pending = &tracer->ephemerons.pending;
+    bool more = tracer->ephemerons.no_room != LIST_END;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < pending->count; i++) {
+        uintptr_t object = pending->words[i], value = at(object)->value;
+
+        prefetch_ahead(pending, i);
+        if (!is_key_known_alive(tracer, object)) {
+            pending->words[kept++] = object;
+            continue;
+        }
+        more = more || (value != 0 && gc_trace_survivor(tracer, value) == 0);
+        at(object)->link = 0;
+        settle(tracer, object);
+    }
+    pending->count = kept;
+    return more;
+}
+
 void gc_trace_ephemerons(struct gc_tracer *tracer)
 {
     struct gc_ephemerons *ephemerons = &tracer->ephemerons;
-    bool prefetching = tracer->prefetching;
-    bool again = ephemerons->pending.count != 0 || ephemerons->no_room != LIST_END;
+    bool prefetching = tracer->prefetching, again = settle_reached(tracer);
 
+    if (again)
+        gc_trace_drain(tracer);
     tracer->prefetching = false;
     while (again) {
         empty_index(ephemerons, ephemerons->pending.count);
         ephemerons->watching = true;
-        index_pending(tracer);
+        index_lane(tracer);
+        index_list(tracer);
         fire_all(tracer);
         ephemerons->watching = false;
         again = drop_settled_in_lane(tracer);
