@@ -10,8 +10,8 @@
 #include "cycle/collector.h"
 
 struct gc_heap {
-    struct gc_collector collector; /* first: a collector leads to its heap */
-    gc_options options;            /* as completed */
+    struct gc_collector collector;
+    gc_options options; /* as completed */
     void *data;
     unsigned disabled; /* gc_disable calls not undone */
     bool in_limit_callback;
@@ -96,11 +96,6 @@ void gc_heap_finalize_all(gc_heap *heap);
 
 /* Bytes that the heap holds besides blocks and their tables. */
 void gc_heap_count_overhead(gc_heap *heap);
-
-static inline gc_heap *gc_heap_of(struct gc_collector *collector)
-{
-    return (gc_heap *)collector;
-}
 
 static inline struct gc_tables *gc_heap_tables(gc_heap *heap)
 {

@@ -52,7 +52,6 @@ struct gc_block {
     uint8_t generation;
     uint8_t kind;
     uint8_t flags;
-    uint8_t condemned; /* generation before this collection, for its report */
 };
 
 struct gc_tables {
