@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * C stacks and registers as roots. To be built at -O2 and -O3, by gcc and by
+ * C stacks and registers as roots. Built at -O0, -O2 and -O3, by gcc and by
  * clang: where a reference is kept is the compiler's choice.
  */
 #define _POSIX_C_SOURCE 200809L
