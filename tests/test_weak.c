@@ -3,6 +3,7 @@
  * Weak references: they do not keep, they follow, they are cleared in time,
  * and their callbacks come once.
  */
+#include "heap/heap.h"
 #include "support/heap.h"
 
 #include <strata/weak.h>
@@ -301,6 +302,51 @@ static void many_are_right_at_every_age(void **state)
         assert_null(gc_weakref_get(world->mutator, refs[i]));
 }
 
+static void finalize_nothing(gc_mutator *mutator, void *object, void *data)
+{
+    (void)mutator;
+    (void)object;
+    (void)data;
+}
+
+/* Nothing that a minor or middle collection walks leads to what is old. */
+static void what_is_old_costs_a_younger_collection_nothing(void **state)
+{
+    enum { COUNT = 500 };
+    struct world *world = *state;
+    gc_finalizer finalizer = {.size = sizeof finalizer, .run = finalize_nothing};
+    const struct gc_collector *collector = &world->heap->collector;
+    void **objects, **refs;
+
+    world->root[0] = make_array(world->mutator, &gc_type_references, COUNT);
+    world->root[1] = make_array(world->mutator, &gc_type_references, COUNT);
+    for (int i = 0; i < COUNT; i++) {
+        uint64_t hash;
+
+        kept_node(world, 2, (uint64_t)i);
+        refer_watching(world, 3, 2, 0, i);
+        assert_int_equal(gc_finalizer_add(world->mutator, world->root[2], &finalizer, NULL), GC_OK);
+        assert_int_equal(gc_hash(world->mutator, world->root[2], &hash), GC_OK);
+        objects = world->root[0];
+        refs = world->root[1];
+        gc_write(world->mutator, objects, &objects[i], world->root[2]);
+        gc_write(world->mutator, refs, &refs[i], world->root[3]);
+    }
+    assert_non_null(collector->calls.by_age[GC_YOUNG]);
+    collect(world->mutator, 2);
+    collect(world->mutator, 2);
+    for (unsigned age = GC_YOUNG; age < GC_OLD; age++) {
+        assert_null(collector->calls.by_age[age]);
+        assert_int_equal(collector->weakrefs.lists[age], 0);
+        assert_int_equal(collector->hashes.generations[age].count, 0);
+    }
+    assert_non_null(collector->calls.by_age[GC_OLD]);
+    kept_node(world, 2, 1);
+    assert_int_equal(gc_finalizer_add(world->mutator, world->root[2], &finalizer, NULL), GC_OK);
+    assert_non_null(collector->calls.by_age[GC_YOUNG]);
+    assert_null(collector->calls.by_age[GC_YOUNG]->next_of_age);
+}
+
 static void takes_32_bytes_of_the_heap(void **state)
 {
     struct world *world = *state;
@@ -410,6 +456,8 @@ int main(void)
         TEST(upgraded_one_is_a_root),
         TEST(many_are_right_at_every_age),
         TEST_MOVING(many_are_right_at_every_age),
+        TEST(what_is_old_costs_a_younger_collection_nothing),
+        TEST_MOVING(what_is_old_costs_a_younger_collection_nothing),
         TEST(takes_32_bytes_of_the_heap),
         cmocka_unit_test(misuse_is_told),
     };

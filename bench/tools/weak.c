@@ -2,7 +2,8 @@
  *
  * What weak references, ephemerons, weak tables and finalizers cost, in
  * nanoseconds of pause or of work for each. `weak [SCALE]` prints a line for
- * each figure.
+ * each figure; `weak SCALE PART` those of one part: chain, finalizers, tables or
+ * curves.
  */
 #include <strata/gc.h>
 #include <strata/table.h>
@@ -10,6 +11,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 struct node {
@@ -230,36 +232,109 @@ static double minor_pause(void)
     return least;
 }
 
-static void curve(size_t count)
+enum old_kind { OBJECTS, WEAKREFS, WATCHED, EPHEMERONS, ENTRIES, FINALIZERS };
+
+static const struct {
+    const char *name;
+    enum old_kind kind;
+    gc_table_kind table;
+} old_kinds[] = {{"plain objects", OBJECTS, GC_TABLE_STRONG},
+                 {"weak references", WEAKREFS, GC_TABLE_STRONG},
+                 {"weak references with callback", WATCHED, GC_TABLE_STRONG},
+                 {"ephemerons", EPHEMERONS, GC_TABLE_STRONG},
+                 {"entries of a weak-key table", ENTRIES, GC_TABLE_WEAK_KEYS},
+                 {"entries of a weak-value table", ENTRIES, GC_TABLE_WEAK_VALUES},
+                 {"entries of a weak set", ENTRIES, GC_TABLE_WEAK_SET},
+                 {"entries of a strong table", ENTRIES, GC_TABLE_STRONG},
+                 {"finalizers", FINALIZERS, GC_TABLE_STRONG}};
+
+static void ignore_weakref(gc_mutator *m, gc_weakref *weakref, void *data)
 {
+    (void)m;
+    (void)weakref;
+    (void)data;
+}
+
+static void put(void *key)
+{
+    if (gc_table_put(mutator, root[2], key, key) != GC_OK)
+        need(NULL);
+}
+
+/* Something of the kind about the object in root[3], kept in root[1] or [2]. */
+static void make_old_one(enum old_kind kind, size_t i)
+{
+    if (kind == WEAKREFS)
+        store(1, i, need(gc_weakref_create(mutator, root[3], 0)));
+    else if (kind == WATCHED)
+        store(1, i, need(gc_weakref_create_watching(mutator, root[3], 0, ignore_weakref, NULL)));
+    else if (kind == EPHEMERONS)
+        store(1, i, need(gc_ephemeron_create(mutator, root[3], root[3])));
+    else if (kind == FINALIZERS)
+        add_finalizer(root[3]);
+    else if (kind == ENTRIES)
+        put(root[3]);
+}
+
+static double minor_pause_amid(enum old_kind kind, gc_table_kind table_kind, size_t count)
+{
+    double pause;
+
     open_heap();
     root[0] = need(gc_alloc_array(mutator, &gc_type_references, count));
     root[1] = need(gc_alloc_array(mutator, &gc_type_references, count));
-    root[2] = need(gc_table_create(mutator, GC_TABLE_WEAK_KEYS, NULL, NULL, NULL));
+    root[2] = need(gc_table_create(mutator, table_kind, NULL, NULL, NULL));
     for (size_t i = 0; i < count; i++) {
-        store(0, i, new_node(i));
-        store(1, i, need(gc_weakref_create(mutator, ((void **)root[0])[i], 0)));
-        add_finalizer(((void **)root[0])[i]);
-        if (gc_table_put(mutator, root[2], ((void **)root[0])[i], NULL) != GC_OK)
-            need(NULL);
+        store(0, i, root[3] = new_node(i));
+        make_old_one(kind, i);
     }
+    root[3] = NULL;
     gc_collect(mutator, GC_OLD, NULL);
     gc_collect(mutator, GC_OLD, NULL);
-    printf("minor pause amid %zu old weak references, table entries and finalizers: %.1f us\n",
-           count, minor_pause() / 1e3);
+    pause = minor_pause();
     close_heap();
+    return pause;
+}
+
+static void curves(void)
+{
+    static const double counts[] = {0, 1e3, 10e3, 100e3, 1e6};
+    enum { COUNTS = sizeof counts / sizeof *counts };
+
+    printf("minor pause in us amid so many old");
+    for (int i = 0; i < COUNTS; i++)
+        printf(" %8zu", (size_t)(counts[i] * scale));
+    for (size_t kind = 0; kind < sizeof old_kinds / sizeof *old_kinds; kind++) {
+        printf("\n    %-30s", old_kinds[kind].name);
+        for (int i = 0; i < COUNTS; i++) {
+            size_t count = (size_t)(counts[i] * scale);
+
+            printf(" %8.2f",
+                   minor_pause_amid(old_kinds[kind].kind, old_kinds[kind].table, count) / 1e3);
+        }
+    }
+    printf("\n");
+}
+
+static bool shall(const char *part, int count, char **arguments)
+{
+    return count <= 2 || strcmp(arguments[2], part) == 0;
 }
 
 int main(int count, char **arguments)
 {
     if (count > 1)
         scale = strtod(arguments[1], NULL);
-    chain(scaled(100e3));
-    chain(scaled(700e3));
-    chain(scaled(3e6));
-    finalizers(scaled(1e6));
-    tables(scaled(1e6));
-    for (double old = 1e3; old <= 1e6; old *= 10)
-        curve(scaled(old));
+    if (shall("chain", count, arguments)) {
+        chain(scaled(100e3));
+        chain(scaled(700e3));
+        chain(scaled(3e6));
+    }
+    if (shall("finalizers", count, arguments))
+        finalizers(scaled(1e6));
+    if (shall("tables", count, arguments))
+        tables(scaled(1e6));
+    if (shall("curves", count, arguments))
+        curves();
     return 0;
 }

@@ -23,11 +23,27 @@ static void list_free(struct gc_calls *calls, struct gc_call_page *page)
     calls->free_pages = page;
 }
 
+static void note_age(struct gc_calls *calls, struct gc_call_page *page, unsigned age)
+{
+    if (age >= page->youngest)
+        return;
+    if (page->youngest < GC_GENERATIONS) {
+        *page->link_of_age = page->next_of_age;
+        if (page->next_of_age != NULL)
+            page->next_of_age->link_of_age = page->link_of_age;
+    }
+    page->youngest = (uint8_t)age;
+    page->next_of_age = calls->by_age[age];
+    page->link_of_age = &calls->by_age[age];
+    if (page->next_of_age != NULL)
+        page->next_of_age->link_of_age = &page->next_of_age;
+    calls->by_age[age] = page;
+}
+
 static bool reserve_page(struct gc_calls *calls)
 {
     size_t capacity = calls->page_capacity == 0 ? FIRST_PAGES : 2 * calls->page_capacity;
     struct gc_call_page **pages;
-    uint8_t *youngest;
 
     if (calls->page_count < calls->page_capacity)
         return true;
@@ -37,10 +53,6 @@ static bool reserve_page(struct gc_calls *calls)
     if (pages == NULL)
         return false;
     calls->pages = pages;
-    youngest = gc_os.resize(calls->youngest, capacity);
-    if (youngest == NULL)
-        return false;
-    calls->youngest = youngest;
     calls->page_capacity = capacity;
     return true;
 }
@@ -59,7 +71,7 @@ static bool open_page(struct gc_calls *calls)
         page->records[i].next = page->free;
         page->free = &page->records[i];
     }
-    calls->youngest[calls->page_count] = GC_GENERATIONS;
+    page->youngest = GC_GENERATIONS;
     calls->pages[calls->page_count++] = page;
     list_free(calls, page);
     return true;
@@ -72,7 +84,6 @@ void gc_calls_destroy(struct gc_calls *calls)
     for (size_t i = 0; i < calls->page_count; i++)
         gc_os.free(calls->pages[i]);
     gc_os.free(calls->pages);
-    gc_os.free(calls->youngest);
     while (guardian != NULL) {
         struct gc_guardian *next = guardian->next;
 
@@ -85,7 +96,7 @@ void gc_calls_destroy(struct gc_calls *calls)
 size_t gc_calls_bytes(const struct gc_calls *calls)
 {
     return calls->page_count * sizeof(struct gc_call_page) +
-           calls->page_capacity * (sizeof(struct gc_call_page *) + 1);
+           calls->page_capacity * sizeof(struct gc_call_page *);
 }
 
 struct gc_call *gc_call_take(struct gc_calls *calls)
@@ -99,7 +110,7 @@ struct gc_call *gc_call_take(struct gc_calls *calls)
     call = page->free;
     page->free = call->next;
     page->used++;
-    calls->youngest[call->position / GC_CALL_PAGE_SLOTS] = GC_YOUNG;
+    note_age(calls, page, GC_YOUNG);
     if (page->free == NULL) {
         page->listed = false;
         calls->free_pages = page->next_free;
@@ -141,10 +152,7 @@ struct gc_call *gc_call_named(const struct gc_calls *calls, uint64_t name)
 
 void gc_call_note_age(struct gc_calls *calls, const struct gc_call *call, unsigned age)
 {
-    uint8_t *youngest = &calls->youngest[call->position / GC_CALL_PAGE_SLOTS];
-
-    if (age < *youngest)
-        *youngest = (uint8_t)age;
+    note_age(calls, page_of(calls, call), age);
 }
 
 /* ---- Queues ---- */
@@ -251,18 +259,21 @@ struct gc_call *gc_calls_sort(struct gc_call *list, bool newest_first)
 
 /* ---- In a collection ---- */
 
+static void trace_page(struct gc_call_page *page, struct gc_tracer *tracer)
+{
+    for (int slot = 0; slot < GC_CALL_PAGE_SLOTS; slot++) {
+        struct gc_call *call = &page->records[slot];
+
+        if (call->state == GC_CALL_QUEUED && call->object != 0)
+            call->object = gc_trace_kept(tracer, call->object);
+    }
+}
+
 void gc_calls_trace(struct gc_calls *calls, struct gc_tracer *tracer)
 {
-    for (size_t i = 0; i < calls->page_count; i++) {
-        struct gc_call *records;
-
-        if (calls->youngest[i] > tracer->oldest)
-            continue;
-        records = calls->pages[i]->records;
-        for (int slot = 0; slot < GC_CALL_PAGE_SLOTS; slot++)
-            if (records[slot].state == GC_CALL_QUEUED && records[slot].object != 0)
-                records[slot].object = gc_trace_kept(tracer, records[slot].object);
-    }
+    for (unsigned age = 0; age <= tracer->oldest; age++)
+        for (struct gc_call_page *page = calls->by_age[age]; page != NULL; page = page->next_of_age)
+            trace_page(page, tracer);
 }
 
 /* A record after the trace. */
@@ -286,22 +297,33 @@ static void settle(struct gc_calls *calls, struct gc_call *call, const struct gc
 
 enum { AHEAD = 8 };
 
+static void settle_page(struct gc_calls *calls, struct gc_call_page *page,
+                        const struct gc_tracer *tracer, struct gc_call **dead)
+{
+    struct gc_call *records = page->records;
+
+    for (int slot = 0; slot < GC_CALL_PAGE_SLOTS; slot++) {
+        if (slot + AHEAD < GC_CALL_PAGE_SLOTS && records[slot + AHEAD].object != 0)
+            gc_prefetch(gc_header(records[slot + AHEAD].object));
+        settle(calls, &records[slot], tracer, dead);
+    }
+}
+
+/* Takes the lists off before any page is filed anew. */
 struct gc_call *gc_calls_find_dead(struct gc_calls *calls, struct gc_tracer *tracer)
 {
+    struct gc_call_page *lists[GC_GENERATIONS];
     struct gc_call *dead = NULL;
 
-    for (size_t i = 0; i < calls->page_count; i++) {
-        struct gc_call *records;
-
-        if (calls->youngest[i] > tracer->oldest)
-            continue;
-        calls->youngest[i] = GC_GENERATIONS;
-        records = calls->pages[i]->records;
-        for (int slot = 0; slot < GC_CALL_PAGE_SLOTS; slot++) {
-            if (slot + AHEAD < GC_CALL_PAGE_SLOTS && records[slot + AHEAD].object != 0)
-                gc_prefetch(gc_header(records[slot + AHEAD].object));
-            settle(calls, &records[slot], tracer, &dead);
-        }
+    for (unsigned age = 0; age <= tracer->oldest; age++) {
+        lists[age] = calls->by_age[age];
+        calls->by_age[age] = NULL;
     }
+    for (unsigned age = 0; age <= tracer->oldest; age++)
+        for (struct gc_call_page *page = lists[age], *next; page != NULL; page = next) {
+            next = page->next_of_age;
+            page->youngest = GC_GENERATIONS;
+            settle_page(calls, page, tracer, &dead);
+        }
     return dead;
 }

@@ -3,12 +3,14 @@
  * What shall be called when an object dies: finalizers, entries of guardians,
  * watches, and the callbacks of weak references. Records of one size, in pages
  * that stay where they are, so that a collection moves records between queues
- * by links and allocates nothing. A page knows the youngest object that its
- * records refer to, so that a minor collection passes over pages of old ones.
+ * by links and allocates nothing. Pages are listed by the age of the youngest
+ * object that their records refer to, so that a minor collection meets none of
+ * those with old ones only.
  *
  * K1  WAITING: `object` is weak. QUEUED: `object` is a root, or 0. IDLE: the
  *     record is a weak reference's, which refers to it.
- * K2  A page's `youngest` is no older than any object of its records.
+ * K2  A page's `youngest` is no older than any object of its records; it is in
+ *     the list of that age, and in none if that is GC_GENERATIONS.
  */
 #ifndef STRATA_CALLS_H
 #define STRATA_CALLS_H
@@ -64,6 +66,9 @@ struct gc_call_page {
     struct gc_call *free;
     struct gc_call_page *next_free; /* pages with a free record */
     bool listed;                    /* in that list */
+    uint8_t youngest;               /* a generation, or GC_GENERATIONS */
+    struct gc_call_page *next_of_age;
+    struct gc_call_page **link_of_age; /* what refers to this one */
     struct gc_call records[GC_CALL_PAGE_SLOTS];
 };
 
@@ -74,11 +79,11 @@ struct gc_guardian {
 
 struct gc_calls {
     struct gc_call_page **pages;
-    uint8_t *youngest; /* by page: a generation, or GC_GENERATIONS */
     size_t page_count;
     size_t page_capacity;
     struct gc_call_page *free_pages;
-    struct gc_call_queue callbacks; /* of weak references and watches */
+    struct gc_call_page *by_age[GC_GENERATIONS]; /* K2 */
+    struct gc_call_queue callbacks;              /* of weak references and watches */
     struct gc_call_queue finalizers[GC_PRIORITIES];
     struct gc_guardian *guardians;
     uint64_t serial;
