@@ -28,6 +28,7 @@ typedef struct bench {
     int parameter;     /* the workload's own, 0 if none was given */
     size_t live_bytes; /* payload that the program can reach when it holds most:
                           by its own count, hence the same for all subjects */
+    double objects;    /* made in all, where a workload says: to show that they were */
     uint64_t start_ns, stop_ns;
     struct rusage start_usage, stop_usage;
     long peak_kib;
@@ -199,8 +200,10 @@ static inline void bench_print_pauses(const bench *b, subject *s)
     else if (collector >= 0)
         printf(" max_pause_us=%.3f", collector);
     if (b->operations >= BENCH_LEAST_OPERATIONS)
-        printf(" p999_us=%.3f p50_us=%.3f", bench_percentile_us(b, 0.999),
-               bench_percentile_us(b, 0.5));
+        printf(" p999_us=%.3f p50_us=%.3f p90_us=%.3f p99_us=%.3f p9999_us=%.3f",
+               bench_percentile_us(b, 0.999), bench_percentile_us(b, 0.5),
+               bench_percentile_us(b, 0.9), bench_percentile_us(b, 0.99),
+               bench_percentile_us(b, 0.9999));
     if (collector >= 0)
         printf(" gc_max_pause_us=%.3f", collector);
 }
@@ -213,6 +216,8 @@ static inline void bench_print(const bench *b, subject *s, uint64_t check)
            bench_seconds(&b->start_usage.ru_stime, &b->stop_usage.ru_stime));
     printf(" peak_kib=%ld live_kib=%zu", b->peak_kib, b->live_bytes / 1024);
     bench_print_pauses(b, s);
+    if (b->objects > 0 && subject_allocated_bytes(s) > 0)
+        printf(" bytes_per_object=%.2f", subject_allocated_bytes(s) / b->objects);
     for (int i = 0; i < b->figure_count; i++)
         printf(" %s=%.4f", b->figure_names[i], b->figures[i]);
     printf(" check=%016" PRIx64 "\n", check);

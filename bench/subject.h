@@ -52,6 +52,11 @@ static inline size_t subject_limit(void)
     return text == NULL ? 0 : (size_t)strtoull(text, NULL, 10);
 }
 
+/* Pauses of the least kind of collection that the subject has. */
+typedef struct subject_pauses {
+    uint64_t count, total_ns;
+} subject_pauses;
+
 /* ---- Strata ------------------------------------------------------------- */
 
 #if defined SUBJECT_STRATA
@@ -191,6 +196,24 @@ static inline double subject_pause_max_us(subject *s)
     return (double)most / 1e3;
 }
 
+/* Handed out so far; 0 if the subject does not count. */
+static inline double subject_allocated_bytes(subject *s)
+{
+    gc_stats stats = {.size = sizeof stats};
+
+    return gc_stats_get(gc_mutator_heap(s), &stats) == GC_OK ? (double)stats.allocated_bytes : 0;
+}
+
+static inline subject_pauses subject_young_pauses(subject *s)
+{
+    gc_stats stats = {.size = sizeof stats};
+
+    if (gc_stats_get(gc_mutator_heap(s), &stats) != GC_OK)
+        return (subject_pauses){0, 0};
+    return (subject_pauses){stats.generations[GC_YOUNG].collections,
+                            stats.generations[GC_YOUNG].pause_total_ns};
+}
+
 /* Threads. Until a heap can be shared, each thread has a heap of its own. */
 static inline subject *subject_thread_open(subject *parent)
 {
@@ -233,14 +256,27 @@ typedef struct subject subject; /* they have no context: always NULL */
 #define FRAME(s, frame, ...) ((void)(s))
 #define FRAME_POP(s, frame) ((void)(s))
 
-static inline subject *subject_thread_open(subject *parent)
-{
-    return parent;
-}
-
-static inline void subject_thread_close(subject *s)
+/* Nothing is registered and nothing torn down: static data is scanned, or
+ * nobody looks. */
+static inline void subject_nothing(subject *s, const void *what)
 {
     (void)s;
+    (void)what;
+}
+
+#define subject_close(s) subject_nothing(s, NULL)
+#define subject_root(s, slot) subject_nothing(s, slot)
+#define subject_thread_open(parent) (parent)
+#define subject_thread_close(s) subject_nothing(s, NULL)
+
+/* A handle is a word that the subject's own means keep: see handle_new. */
+typedef struct handle {
+    void *object;
+} handle;
+
+static inline void *handle_get(const handle *h)
+{
+    return h->object;
 }
 
 #if defined SUBJECT_MALLOC
@@ -269,26 +305,8 @@ static inline void *new_bytes(subject *s, size_t bytes)
 
 #define DROP(s, object) ((void)(s), free(object))
 
-static inline subject *subject_open(void)
-{
-    return NULL;
-}
-
-static inline void subject_close(subject *s)
-{
-    (void)s;
-}
-
-static inline void subject_root(subject *s, void *slot)
-{
-    (void)s;
-    (void)slot;
-}
-
-static inline void subject_collect(subject *s)
-{
-    (void)s;
-}
+#define subject_open() NULL
+#define subject_collect(s) subject_nothing(s, NULL)
 
 /* Each has a call of its own for it: those of the libraries linked in are
  * found by name, so that one source serves all three. */
@@ -314,10 +332,13 @@ static inline double subject_pause_max_us(subject *s)
     return -1;
 }
 
-/* malloc needs no registration: a handle is a word of the program's own. */
-typedef struct handle {
-    void *object;
-} handle;
+#define subject_allocated_bytes(s) (subject_nothing(s, NULL), 0.0)
+
+static inline subject_pauses subject_young_pauses(subject *s)
+{
+    (void)s;
+    return (subject_pauses){0, 0};
+}
 
 static inline handle *handle_new(subject *s, void *object)
 {
@@ -368,6 +389,7 @@ static inline void *new_bytes(subject *s, size_t bytes)
 /* Pauses, from the collector's own events: a whole collection, or the part of
  * one that stops the world. */
 static uint64_t subject_pause_start[2], subject_pause_max;
+static subject_pauses subject_collections;
 
 static inline uint64_t subject_clock(void)
 {
@@ -385,6 +407,13 @@ static inline void subject_pause_end(uint64_t start)
         subject_pause_max = pause;
 }
 
+static inline void subject_collection_end(void)
+{
+    subject_collections.count++;
+    subject_collections.total_ns += subject_clock() - subject_pause_start[0];
+    subject_pause_end(subject_pause_start[0]);
+}
+
 static void subject_event(GC_EventType event)
 {
     if (event == GC_EVENT_START)
@@ -392,7 +421,7 @@ static void subject_event(GC_EventType event)
     else if (event == GC_EVENT_PRE_STOP_WORLD)
         subject_pause_start[1] = subject_clock();
     else if (event == GC_EVENT_END)
-        subject_pause_end(subject_pause_start[0]);
+        subject_collection_end();
     else if (event == GC_EVENT_POST_START_WORLD)
         subject_pause_end(subject_pause_start[1]);
 }
@@ -407,18 +436,6 @@ static inline subject *subject_open(void)
 #endif
     GC_set_on_collection_event(subject_event);
     return NULL;
-}
-
-static inline void subject_close(subject *s)
-{
-    (void)s;
-}
-
-/* Static data is scanned anyway. */
-static inline void subject_root(subject *s, void *slot)
-{
-    (void)s;
-    (void)slot;
 }
 
 static inline void subject_collect(subject *s)
@@ -439,11 +456,15 @@ static inline double subject_pause_max_us(subject *s)
     return (double)subject_pause_max / 1e3;
 }
 
-/* Memory that is scanned and never reclaimed is what bdwgc has for it. */
-typedef struct handle {
-    void *object;
-} handle;
+#define subject_allocated_bytes(s) (subject_nothing(s, NULL), (double)GC_get_total_bytes())
 
+static inline subject_pauses subject_young_pauses(subject *s)
+{
+    (void)s;
+    return subject_collections;
+}
+
+/* Memory that is scanned and never reclaimed is what bdwgc has for it. */
 static inline handle *handle_new(subject *s, void *object)
 {
     handle *h = subject_need(GC_MALLOC_UNCOLLECTABLE(sizeof *h));
@@ -462,11 +483,6 @@ static inline void handle_free(subject *s, handle *h)
 #else
 #error "define SUBJECT_STRATA, SUBJECT_MALLOC or SUBJECT_BDWGC"
 #endif
-
-static inline void *handle_get(const handle *h)
-{
-    return h->object;
-}
 
 #endif
 

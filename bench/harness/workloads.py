@@ -11,19 +11,22 @@ class Workload:
     mib: int        # what the largest subject needs at scale 1, roughly
     quick: float    # the scale of --quick
     table: bool = False            # one of the single-threaded eight that are judged
-    managed: bool = False          # written for the managed runtimes too
-    collectors_only: bool = False  # nothing to do for a program that frees
+    managed: int = 0               # bytes that an object has at least, if the managed
+                                   # runtimes have this workload too
+    only: tuple = ()               # of the subjects in C: those whose names begin so
 
+
+COLLECTORS = ("strata", "bdwgc")
 
 WORKLOADS = [
-    Workload("dead_objects", "dead_objects", 0, 32, 0.02, table=True, managed=True),
-    Workload("binary_trees_18", "binary_trees", 18, 300, 0.125, table=True, managed=True),
-    Workload("binary_trees_20", "binary_trees", 20, 900, 0.03125, table=True, managed=True),
-    Workload("gcbench", "gcbench", 6, 200, 0.1, table=True, managed=True),
+    Workload("dead_objects", "dead_objects", 0, 32, 0.02, table=True, managed=32),
+    Workload("binary_trees_18", "binary_trees", 18, 300, 0.125, table=True, managed=16),
+    Workload("binary_trees_20", "binary_trees", 20, 900, 0.03125, table=True, managed=16),
+    Workload("gcbench", "gcbench", 6, 200, 0.1, table=True, managed=24),
     Workload("lru", "lru", 0, 450, 0.05, table=True),
-    Workload("messages", "messages", 0, 800, 0.05, table=True, managed=True),
+    Workload("messages", "messages", 0, 800, 0.05, table=True, managed=1024),
     Workload("splay", "splay", 0, 550, 0.05, table=True),
-    Workload("random_graph", "random_graph", 0, 1000, 0.01, table=True, collectors_only=True),
+    Workload("random_graph", "random_graph", 0, 1000, 0.01, table=True, only=COLLECTORS),
     Workload("fragmentation", "fragmentation", 0, 250, 0.2, table=True),
     Workload("storm_1", "storm", 1, 64, 0.02),
     Workload("storm_2", "storm", 2, 64, 0.02),
@@ -34,6 +37,10 @@ WORKLOADS = [
     Workload("write_heavy", "write_heavy", 0, 32, 0.05),
     Workload("runtime_mix", "runtime_mix", 0, 300, 0.02),
     Workload("server", "server", 0, 300, 0.02),
+    Workload("old_generation", "old_generation", 100, 250, 0.02),
+    Workload("weak_table", "weak_table", 0, 250, 0.02, only=COLLECTORS),
+    Workload("ephemerons", "ephemerons", 0, 150, 0.05, only=("strata",)),
+    Workload("finalizers", "finalizers", 0, 100, 0.05, only=COLLECTORS),
 ]
 
 BY_NAME = {w.name: w for w in WORKLOADS}

@@ -5,6 +5,7 @@
 // workload first: java Bench WORKLOAD [SCALE [PARAMETER]].
 
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Paths;
 
@@ -37,10 +38,11 @@ public final class Bench {
     static double scale = 1;
     static int parameter = 0;
     static long liveBytes;
+    static long objects; // made in all, to show by their bytes that they were
 
     // ---- Measuring, as in bench.h ------------------------------------------
 
-    static long startNs, stopNs, peakKib, lastNs, worstNs, operations;
+    static long startNs, stopNs, peakKib, allocated, lastNs, worstNs, operations;
     static long[] startTicks, stopTicks;
     static final long[] latencies = new long[64 << 5];
 
@@ -71,6 +73,8 @@ public final class Bench {
         stopNs = System.nanoTime();
         stopTicks = ticks();
         peakKib = Long.parseLong(procLine("/proc/self/status", "VmHWM").replaceAll("\\D", ""));
+        allocated = ((com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean())
+            .getThreadAllocatedBytes(Thread.currentThread().getId());
     }
 
     static int bucket(long ns) {
@@ -136,10 +140,12 @@ public final class Bench {
         long check = digest(0, count(bottomUp(maxDepth + 1)));
         longLived = bottomUp(maxDepth);
         liveBytes = 16L << (maxDepth + 2);
+        objects = 6L << maxDepth;
         for (int depth = 4; depth <= maxDepth; depth += 2) {
             long nodes = 0;
             for (long i = 1L << (maxDepth - depth + 4); i > 0; i--) nodes += count(bottomUp(depth));
             check = digest(check, nodes);
+            objects += nodes;
         }
         return digest(check, count(longLived));
     }
@@ -177,6 +183,7 @@ public final class Bench {
     static long timeDepth(int depth) {
         long repeats = 2 * ((2L << 18) - 1) / ((2L << depth) - 1);
         long check = 0;
+        objects += 2 * repeats * ((2L << depth) - 1);
         for (long i = 0; i < repeats; i++) check += pathLength(topDown(depth), i);
         for (long i = 0; i < repeats; i++) check += pathLength(bottomUp2(depth), i);
         return check;
@@ -184,6 +191,7 @@ public final class Bench {
 
     static long repetition() {
         long check = digest(0, pathLength(bottomUp2(18), 0));
+        objects += (2L << 18) + (2L << 16);
         longLived2 = topDown(16);
         array = new double[500000];
         for (int i = 1; i < array.length; i++) array[i] = i < array.length / 2 ? 1.0 / i : 0;
@@ -209,6 +217,7 @@ public final class Bench {
         long pushes = scaled(2.2e6, 1100), check = 0;
         byte[][] ring = new byte[live][];
         liveBytes = live * (1024L + 8);
+        objects = pushes;
         tick();
         for (long number = 0; number < pushes; number++) {
             byte[] m = new byte[1024];
@@ -231,6 +240,7 @@ public final class Bench {
     static long deadObjects() {
         long count = scaled(93.75e6, 1), sum = 0;
         liveBytes = 32;
+        objects = count;
         for (long i = 0; i < count; i++) {
             Dead o = new Dead();
             o.a = i;
@@ -263,8 +273,11 @@ public final class Bench {
             (stopTicks[1] - startTicks[1]) / 100.0);
         System.out.printf(" peak_kib=%d live_kib=%d", peakKib, liveBytes / 1024);
         if (operations > 0)
-            System.out.printf(" max_pause_us=%.3f p999_us=%.3f p50_us=%.3f", worstNs / 1e3,
-                percentileUs(0.999), percentileUs(0.5));
+            System.out.printf(
+                " max_pause_us=%.3f p999_us=%.3f p50_us=%.3f p90_us=%.3f p99_us=%.3f p9999_us=%.3f",
+                worstNs / 1e3, percentileUs(0.999), percentileUs(0.5), percentileUs(0.9),
+                percentileUs(0.99), percentileUs(0.9999));
+        System.out.printf(" bytes_per_object=%.2f", (double) allocated / objects);
         System.out.printf(" check=%016x%n", check);
     }
 }

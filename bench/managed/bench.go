@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math/bits"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -36,6 +37,7 @@ var (
 	scale     = 1.0
 	parameter = 0
 	liveBytes uint64
+	objects   uint64 // made in all, to show by their bytes that they were
 )
 
 // ---- Measuring, as in bench.h ----------------------------------------------
@@ -44,6 +46,7 @@ var (
 	startTime, stopTime, lastTime time.Time
 	startUsage, stopUsage         syscall.Rusage
 	peakKib                       int
+	stopMemory                    runtime.MemStats
 	worst, operations             uint64
 	latencies                     [64 << 5]uint64
 )
@@ -65,6 +68,7 @@ func stop() {
 			peakKib, _ = strconv.Atoi(strings.Fields(line)[1])
 		}
 	}
+	runtime.ReadMemStats(&stopMemory)
 }
 
 func bucket(ns uint64) int {
@@ -157,12 +161,14 @@ func binaryTrees() uint64 {
 	check := digest(0, count(bottomUp(maxDepth+1)))
 	longLived = bottomUp(maxDepth)
 	liveBytes = 16 << (maxDepth + 2)
+	objects = 6 << maxDepth
 	for depth := 4; depth <= maxDepth; depth += 2 {
 		nodes := uint64(0)
 		for i := 1 << (maxDepth - depth + 4); i > 0; i-- {
 			nodes += count(bottomUp(depth))
 		}
 		check = digest(check, nodes)
+		objects += nodes
 	}
 	return digest(check, count(longLived))
 }
@@ -211,6 +217,7 @@ func pathLength(top *node2, turns uint64) uint64 {
 
 func timeDepth(depth int) uint64 {
 	repeats := uint64(2 * ((2 << 18) - 1) / ((2 << depth) - 1))
+	objects += 2 * repeats * ((2 << depth) - 1)
 	check := uint64(0)
 	for i := uint64(0); i < repeats; i++ {
 		check += pathLength(topDown(depth), i)
@@ -223,6 +230,7 @@ func timeDepth(depth int) uint64 {
 
 func repetition() uint64 {
 	check := digest(0, pathLength(bottomUp2(18), 0))
+	objects += 2<<18 + 2<<16
 	longLived2 = topDown(16)
 	array = make([]float64, 500000)
 	for i := 1; i < len(array); i++ {
@@ -260,6 +268,7 @@ func messages() uint64 {
 	live, pushes := scaled(200e3, 100), scaled(2.2e6, 1100)
 	ring := make([]*message, live)
 	liveBytes = uint64(live) * (1024 + 8)
+	objects = uint64(pushes)
 	tick()
 	for number := 0; number < pushes; number++ {
 		m := new(message)
@@ -290,6 +299,7 @@ func deadObjects() uint64 {
 		o := &dead{nil, [3]uint64{uint64(i), 1, 2}}
 		sink = o
 		sum += o.values[0] + o.values[1]
+		objects++
 	}
 	return digest(0, sum)
 }
@@ -317,6 +327,9 @@ func main() {
 	if operations > 0 {
 		fmt.Printf(" max_pause_us=%.3f p999_us=%.3f p50_us=%.3f", float64(worst)/1e3,
 			percentileUs(0.999), percentileUs(0.5))
+		fmt.Printf(" p90_us=%.3f p99_us=%.3f p9999_us=%.3f", percentileUs(0.9),
+			percentileUs(0.99), percentileUs(0.9999))
 	}
+	fmt.Printf(" bytes_per_object=%.2f", float64(stopMemory.TotalAlloc)/float64(objects))
 	fmt.Printf(" check=%016x\n", check)
 }

@@ -20,7 +20,9 @@
 (defvar *scale* (parse-number (argument 1 "1")))
 (defvar *parameter* (parse-integer (argument 2 "0")))
 (defvar *live-bytes* 0)
-(declaim (double-float *scale*) (fixnum *parameter* *live-bytes*))
+(defvar *objects* 0) ; made in all, to show by their bytes that they were
+(defvar *allocated* 0)
+(declaim (double-float *scale*) (fixnum *parameter* *live-bytes* *objects*))
 
 ;;; ---- Measuring, as in bench.h -------------------------------------------------
 
@@ -62,7 +64,8 @@
 (defun stop ()
   (when (zerop *stop-ns*)
     (setf *stop-ns* (now)
-          *stop-usage* (usage))
+          *stop-usage* (usage)
+          *allocated* (sb-ext:get-bytes-consed))
     (read-peak)))
 
 (defun bucket (ns)
@@ -141,12 +144,14 @@
     (setf max-depth (max max-depth 6)
           check (digest 0 (count-nodes (bottom-up (1+ max-depth))))
           *long-lived* (bottom-up max-depth)
-          *live-bytes* (ash 16 (+ max-depth 2)))
+          *live-bytes* (ash 16 (+ max-depth 2))
+          *objects* (ash 6 max-depth))
     (loop for depth of-type fixnum from 4 to max-depth by 2
           do (let ((nodes 0))
                (declare (fixnum nodes))
                (loop repeat (ash 1 (the (integer 0 60) (+ (- max-depth depth) 4)))
                      do (incf nodes (count-nodes (bottom-up depth))))
+               (incf *objects* nodes)
                (setf check (digest check nodes))))
     (digest check (count-nodes *long-lived*))))
 
@@ -194,6 +199,7 @@
   (declare (type (integer 0 40) depth))
   (let ((repeats (floor (* 2 (1- (ash 2 18))) (1- (ash 2 depth)))) (check 0))
     (declare (fixnum repeats check))
+    (incf *objects* (the fixnum (* 2 repeats (1- (ash 2 depth)))))
     (dotimes (i repeats) (incf check (path-length (top-down depth) i)))
     (dotimes (i repeats) (incf check (path-length (bottom-up2 depth) i)))
     check))
@@ -207,6 +213,7 @@
 
 (defun repetition ()
   (let ((check (digest 0 (path-length (bottom-up2 18) 0))))
+    (incf *objects* (+ (ash 2 18) (ash 2 16)))
     (setf *long-lived2* (top-down 16)
           *array* (new-array 500000))
     (loop for depth from 4 to 16 by 2 do (setf check (digest check (time-depth depth))))
@@ -246,7 +253,8 @@
          (ring (make-array live :initial-element nil))
          (check 0))
     (declare (fixnum live pushes))
-    (setf *live-bytes* (* live (+ 1024 8)))
+    (setf *live-bytes* (* live (+ 1024 8))
+          *objects* pushes)
     (tick)
     (dotimes (number pushes)
       (setf (svref ring (mod number live)) (new-message number))
@@ -266,8 +274,9 @@
 (defun dead-objects ()
   (let ((sum 0))
     (declare (fixnum sum))
-    (setf *live-bytes* 32)
-    (dotimes (i (scaled 93.75d6 1) (digest 0 sum))
+    (setf *live-bytes* 32
+          *objects* (scaled 93.75d6 1))
+    (dotimes (i *objects* (digest 0 sum))
       (let ((o (make-dead nil i 1 2)))
         (setf *sink* o)
         (incf sum (+ (dead-a o) (dead-b o)))))))
@@ -287,6 +296,8 @@
           (/ (- (the fixnum (second *stop-usage*)) (the fixnum (second *start-usage*))) 1d6))
   (format t " peak_kib=~d live_kib=~d" *peak-kib* (floor *live-bytes* 1024))
   (when (plusp *operations*)
-    (format t " max_pause_us=~,3f p999_us=~,3f p50_us=~,3f" (/ *worst-ns* 1d3)
-            (percentile-us 0.999d0) (percentile-us 0.5d0)))
+    (format t " max_pause_us=~,3f p999_us=~,3f p50_us=~,3f p90_us=~,3f p99_us=~,3f p9999_us=~,3f"
+            (/ *worst-ns* 1d3) (percentile-us 0.999d0) (percentile-us 0.5d0) (percentile-us 0.9d0)
+            (percentile-us 0.99d0) (percentile-us 0.9999d0)))
+  (format t " bytes_per_object=~,2f" (/ *allocated* *objects* 1d0))
   (format t " check=~(~16,'0x~)~%" check))

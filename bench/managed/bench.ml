@@ -30,6 +30,7 @@ let workload = argument 1 ""
 let scale = float_of_string (argument 2 "1")
 let parameter = int_of_string (argument 3 "0")
 let live_bytes = ref 0
+let objects = ref 0 (* made in all, to show by their bytes that they were *)
 
 (* ---- Measuring, as in bench.h ------------------------------------------- *)
 
@@ -40,6 +41,7 @@ let stop_ns = ref 0
 let start_times = ref (Unix.times ())
 let stop_times = ref !start_times
 let peak_kib = ref 0
+let allocated = ref 0.
 let last_ns = ref 0
 let worst_ns = ref 0
 let operations = ref 0
@@ -64,6 +66,7 @@ let stop () =
   if !stop_ns = 0 then begin
     stop_ns := now ();
     stop_times := Unix.times ();
+    allocated := Gc.allocated_bytes ();
     read_peak ()
   end
 
@@ -136,6 +139,7 @@ let binary_trees () =
   let check = ref (digest_int 0L (count (bottom_up (max_depth + 1)))) in
   long_lived := bottom_up max_depth;
   live_bytes := 16 lsl (max_depth + 2);
+  objects := 6 lsl max_depth;
   let depth = ref 4 in
   while !depth <= max_depth do
     let nodes = ref 0 in
@@ -143,6 +147,7 @@ let binary_trees () =
       nodes := !nodes + count (bottom_up !depth)
     done;
     check := digest_int !check !nodes;
+    objects := !objects + !nodes;
     depth := !depth + 2
   done;
   digest_int !check (count !long_lived)
@@ -184,6 +189,7 @@ let path_length top turns =
 
 let time_depth depth =
   let repeats = 2 * ((2 lsl 18) - 1) / ((2 lsl depth) - 1) in
+  objects := !objects + (2 * repeats * ((2 lsl depth) - 1));
   let check = ref 0 in
   for i = 0 to repeats - 1 do
     check := !check + path_length (top_down depth) i
@@ -195,6 +201,7 @@ let time_depth depth =
 
 let repetition () =
   let check = ref (digest_int 0L (path_length (bottom_up2 18) 0)) in
+  objects := !objects + (2 lsl 18) + (2 lsl 16);
   long_lived2 := top_down 16;
   let length = 500000 in
   array := Array.make length 0.;
@@ -231,6 +238,7 @@ let messages () =
   let live = scaled 200e3 100 and pushes = scaled 2.2e6 1100 in
   let ring = Array.make live Bytes.empty in
   live_bytes := live * (1024 + 8);
+  objects := pushes;
   tick ();
   for number = 0 to pushes - 1 do
     ring.(number mod live) <- Bytes.make 1024 (Char.unsafe_chr (number land 0xff));
@@ -242,7 +250,8 @@ let messages () =
 let dead_objects () =
   let sum = ref 0 in
   live_bytes := 32;
-  for i = 0 to scaled 93.75e6 1 - 1 do
+  objects := scaled 93.75e6 1;
+  for i = 0 to !objects - 1 do
     let o = Sys.opaque_identity { next = None; a = i; b = 1; c = 2 } in
     sum := !sum + o.a + o.b
   done;
@@ -266,7 +275,10 @@ let () =
     (!stop_times.tms_stime -. !start_times.tms_stime);
   Printf.printf " peak_kib=%d live_kib=%d" !peak_kib (!live_bytes / 1024);
   if !operations > 0 then
-    Printf.printf " max_pause_us=%.3f p999_us=%.3f p50_us=%.3f"
+    Printf.printf
+      " max_pause_us=%.3f p999_us=%.3f p50_us=%.3f p90_us=%.3f p99_us=%.3f p9999_us=%.3f"
       (float_of_int !worst_ns /. 1e3)
-      (percentile_us 0.999) (percentile_us 0.5);
+      (percentile_us 0.999) (percentile_us 0.5) (percentile_us 0.9) (percentile_us 0.99)
+      (percentile_us 0.9999);
+  Printf.printf " bytes_per_object=%.2f" (!allocated /. float_of_int !objects);
   Printf.printf " check=%016Lx\n" check

@@ -14,6 +14,7 @@
 (define scale (exact->inexact (string->number (argument 1 "1"))))
 (define parameter (string->number (argument 2 "0")))
 (define live-bytes 0)
+(define objects 0) ; made in all, to show by their bytes that they were
 
 ;; ---- Measuring, as in bench.h -------------------------------------------------
 
@@ -31,6 +32,7 @@
 (define start-ticks '(0 0))
 (define stop-ticks '(0 0))
 (define peak-kib 0)
+(define allocated 0)
 (define last-ns 0)
 (define worst-ns 0)
 (define operations 0)
@@ -76,6 +78,7 @@
 (define (stop)
   (when (= stop-ns 0)
     (set! stop-ns (now))
+    (set! allocated (+ (bytes-allocated) (bytes-deallocated)))
     (set! stop-ticks (ticks))
     (read-peak)))
 
@@ -148,12 +151,15 @@
          [check (digest 0 (count (bottom-up (+ max-depth 1))))])
     (set! long-lived (bottom-up max-depth))
     (set! live-bytes (ash 16 (+ max-depth 2)))
+    (set! objects (ash 6 max-depth))
     (let by-depth ([depth 4] [check check])
       (if (> depth max-depth)
           (digest check (count long-lived))
           (let repeat ([i (ash 1 (+ (- max-depth depth) 4))] [nodes 0])
             (if (fx= i 0)
-                (by-depth (+ depth 2) (digest check nodes))
+                (begin
+                  (set! objects (+ objects nodes))
+                  (by-depth (+ depth 2) (digest check nodes)))
                 (repeat (fx- i 1) (fx+ nodes (count (bottom-up depth))))))))))
 
 ;; ---- GCBench ---------------------------------------------------------------------
@@ -196,6 +202,7 @@
     (define (build make)
       (let loop ([i 0] [check 0])
         (if (fx= i repeats) check (loop (fx+ i 1) (fx+ check (path-length (make depth) i))))))
+    (set! objects (+ objects (* 2 repeats (- (ash 2 depth) 1))))
     (let* ([down (build top-down)] [up (build bottom-up2)])
       (+ down up))))
 
@@ -207,6 +214,7 @@
 
 (define (repetition)
   (let ([check (digest 0 (path-length (bottom-up2 18) 0))])
+    (set! objects (+ objects (ash 2 18) (ash 2 16)))
     (set! long-lived2 (top-down 16))
     (fill-array 500000)
     (do ([depth 4 (+ depth 2)]) ((> depth 16))
@@ -231,6 +239,7 @@
 (define (messages)
   (let* ([live (scaled 200e3 100)] [pushes (scaled 2.2e6 1100)] [ring (make-vector live #f)])
     (set! live-bytes (* live (+ 1024 8)))
+    (set! objects pushes)
     (tick)
     (do ([number 0 (fx+ number 1)]) ((fx= number pushes))
       (vector-set! ring (fxmodulo number live) (make-bytevector 1024 (fxand number 255)))
@@ -253,6 +262,7 @@
 (define (dead-objects)
   (set! live-bytes 32)
   (let ([count (scaled 93.75e6 1)])
+    (set! objects count)
     (let loop ([i 0] [sum 0])
       (if (fx= i count)
           (digest 0 sum)
@@ -278,6 +288,8 @@
     (/ (- (cadr stop-ticks) (cadr start-ticks)) 100.0))
   (printf " peak_kib=~a live_kib=~a" peak-kib (quotient live-bytes 1024))
   (when (> operations 0)
-    (printf " max_pause_us=~,3f p999_us=~,3f p50_us=~,3f" (/ worst-ns 1e3)
-      (percentile-us 0.999) (percentile-us 0.5)))
+    (printf " max_pause_us=~,3f p999_us=~,3f p50_us=~,3f p90_us=~,3f p99_us=~,3f p9999_us=~,3f"
+      (/ worst-ns 1e3) (percentile-us 0.999) (percentile-us 0.5) (percentile-us 0.9)
+      (percentile-us 0.99) (percentile-us 0.9999)))
+  (printf " bytes_per_object=~,2f" (/ allocated objects 1.0))
   (printf " check=~a\n" (hex16 check)))

@@ -74,12 +74,14 @@ static uint64_t work(subject *s, bench *b)
     check = digest(0, one_tree(s, max_depth + 1));
     long_lived = bottom_up(s, max_depth);
     b->live_bytes = sizeof(node) << (max_depth + 2); /* the stretch tree is the fullest */
+    b->objects = (double)((size_t)6 << max_depth);   /* the two large trees, first */
     for (int depth = MIN_DEPTH; depth <= max_depth; depth += 2) {
         uint64_t nodes = 0;
 
         for (long i = 1L << (max_depth - depth + MIN_DEPTH); i > 0; i--)
             nodes += one_tree(s, depth);
         check = digest(check, nodes);
+        b->objects += (double)nodes;
     }
     return digest(check, count(long_lived));
 }

@@ -18,6 +18,7 @@ static uint64_t work(subject *s, bench *b)
     uint64_t sum = 0;
 
     b->live_bytes = sizeof(object);
+    b->objects = (double)count;
     for (size_t i = 0; i < count; i++) {
         object *o = NEW(s, object);
 

@@ -24,6 +24,7 @@ enum {
 
 static node *long_lived;
 static double *array;
+static size_t nodes; /* made in all */
 
 static node *new_node(subject *s, node *left, node *right)
 {
@@ -108,6 +109,7 @@ static uint64_t time_depth(subject *s, int depth)
     size_t repeats = 2 * (((size_t)2 << STRETCH_DEPTH) - 1) / tree;
     uint64_t check = 0;
 
+    nodes += 2 * repeats * tree;
     for (size_t i = 0; i < repeats; i++) {
         node *top = top_down(s, depth);
 
@@ -137,6 +139,7 @@ static uint64_t repetition(subject *s)
     uint64_t check = digest(0, path_length(stretch, 0));
 
     drop_tree(s, stretch);
+    nodes += ((size_t)2 << STRETCH_DEPTH) + ((size_t)2 << LONG_LIVED_DEPTH);
     long_lived = top_down(s, LONG_LIVED_DEPTH);
     array = new_bytes(s, ARRAY_LENGTH * sizeof(double));
     array[0] = 0;
@@ -160,6 +163,7 @@ static uint64_t work(subject *s, bench *b)
     b->live_bytes = sizeof(node) << (STRETCH_DEPTH + 1);
     for (size_t i = 0; i < repeats; i++)
         check = digest(check, repetition(s));
+    b->objects = (double)nodes;
     return check;
 }
 

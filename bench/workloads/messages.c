@@ -41,6 +41,7 @@ static uint64_t work(subject *s, bench *b)
     subject_root(s, &ring);
     ring = new_references(s, live);
     b->live_bytes = live * (sizeof(message) + sizeof(message *));
+    b->objects = (double)pushes;
     bench_tick(b);
     for (size_t number = 0; number < pushes; number++) {
         push(s, number % live, number);
