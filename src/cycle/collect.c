@@ -190,8 +190,9 @@ void gc_cycle_run(struct gc_collector *collector, const struct gc_request *reque
     collector->goes_on = request->goes_on;
     retire_runs(collector);
     gc_flush_logs(collector);
-    gc_quarantine_release(collector);
     condemned = condemned_bytes(collector, request->generation);
+    gc_quarantine_release(&collector->quarantine, 2 * condemned,
+                          request->reason == GC_REASON_LIMIT);
     young = condemned_bytes(collector, GC_YOUNG);
     gc_tracer_begin(tracer, request->generation, shall_prefetch(collector, condemned));
     reach(collector, GC_PHASE_STOPPED);

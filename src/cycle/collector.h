@@ -6,6 +6,7 @@
 #define STRATA_COLLECTOR_H
 
 #include "cycle/pace.h"
+#include "cycle/quarantine.h"
 #include "memory/attachments.h"
 #include "space/spaces.h"
 #include "thread/mutator.h"
@@ -33,7 +34,8 @@ enum {
     GC_STRESS_FULL = 4,         /* every collection is full */
     GC_STRESS_IN_PLACE = 8,     /* nothing is evacuated */
     GC_STRESS_TINY_STACK = 16,  /* the mark stack holds one page */
-    GC_STRESS_PREFETCH = 32     /* every trace prefetches */
+    GC_STRESS_PREFETCH = 32,    /* every trace prefetches */
+    GC_STRESS_QUARANTINE = 64   /* what was left is kept inaccessible or poisoned, and explained */
 };
 
 struct gc_pin {
@@ -77,6 +79,7 @@ struct gc_collector {
     struct gc_run born_pinned[GC_BLOCK_AMBIGUOUS + 1]; /* runs of pinning blocks, by kind */
     struct gc_run idle_run;                            /* left by a mutator that was detached */
     struct gc_pace pace;
+    struct gc_quarantine quarantine; /* stress */
 
     gc_stacks stacks;
     unsigned stress;
@@ -87,10 +90,9 @@ struct gc_collector {
     enum gc_phase phase;
     void *range; /* the heap's reservation */
     size_t range_bytes;
-    uint32_t quarantine; /* stress: blocks made inaccessible, through next */
-    bool was_scarce;     /* the last condemned fewer old blocks than were worth it */
-    size_t demand;       /* bytes of objects at the start of full collections, of late */
-    uint8_t demand_age;  /* full collections that needed less */
+    bool was_scarce;    /* the last condemned fewer old blocks than were worth it */
+    size_t demand;      /* bytes of objects at the start of full collections, of late */
+    uint8_t demand_age; /* full collections that needed less */
     uint64_t collections;
 
     gc_stats stats; /* kept up; what is cheap to derive is filled in on demand */

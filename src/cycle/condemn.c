@@ -161,6 +161,8 @@ static void condemn_small(struct gc_collector *collector, const struct gc_reques
         struct gc_block *info = &tables->blocks[block];
         bool moves = !dense && shall_evacuate(tables, block, generation, budget);
 
+        if (collector->quarantine.keeps)
+            gc_block_parse(tables, block); /* Q2 */
         prepare_block(tables, block);
         if (info->kind != GC_BLOCK_SMALL)
             tables->state[block] = state_for_pinning(info);

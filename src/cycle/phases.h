@@ -36,8 +36,4 @@ void gc_pin_again(struct gc_collector *collector);
 /* Frees what was not reached; relabels what was. */
 void gc_sweep(struct gc_collector *collector);
 
-/* Gives quarantined blocks back, when a stress mode made them inaccessible. */
-void gc_quarantine_add(struct gc_collector *collector, uint32_t block);
-void gc_quarantine_release(struct gc_collector *collector);
-
 #endif

@@ -6,8 +6,6 @@
  */
 #include "cycle/phases.h"
 
-#include "os/os.h"
-
 #include <string.h>
 
 enum { LEAST_HOLE_LINES = 4 };
@@ -30,10 +28,20 @@ static void adopt_marks(struct gc_tables *tables, uint32_t block)
     memset(gc_block_bits(tables->marks, block), 0, bytes);
 }
 
+static void free_large(struct gc_collector *collector, uint32_t block)
+{
+    uint32_t count = collector->tables.blocks[block].count;
+
+    if (collector->quarantine.keeps)
+        gc_quarantine_add(&collector->quarantine, block, count, collector->collections + 1);
+    else
+        gc_block_give(&collector->blocks, block, count);
+}
+
 static void free_block(struct gc_collector *collector, uint32_t block)
 {
-    if (collector->stress & GC_STRESS_EVACUATE_ALL)
-        gc_quarantine_add(collector, block);
+    if (collector->quarantine.ring != NULL)
+        gc_quarantine_add(&collector->quarantine, block, 1, collector->collections + 1);
     else
         gc_block_give(&collector->blocks, block, 1);
 }
@@ -42,6 +50,13 @@ static void unpin(uintptr_t object, void *data)
 {
     (void)data;
     *gc_state_byte(object) &= (uint8_t)~GC_STATE_PINNED_ONCE;
+}
+
+/* Poisoned objects stay where they are while there is room elsewhere. */
+static bool withholds(const struct gc_collector *collector)
+{
+    return collector->quarantine.keeps &&
+           gc_blocks_room(&collector->blocks, GC_FOR_MUTATOR) > collector->blocks.limit_bytes / 2;
 }
 
 static void list_holes(struct gc_spaces *spaces, uint32_t block, unsigned age)
@@ -66,6 +81,8 @@ static void keep_block(struct gc_collector *collector, uint32_t block, unsigned 
     struct gc_block *info = &tables->blocks[block];
     unsigned age = gc_state_age(tables->state[block]);
 
+    if (collector->quarantine.keeps)
+        gc_quarantine_poison(&collector->quarantine, block, collector->collections + 1);
     adopt_marks(tables, block);
     if (info->flags & GC_BLOCK_HAS_PINS)
         gc_block_visit(tables, block, tables->starts, unpin, NULL);
@@ -77,7 +94,8 @@ static void keep_block(struct gc_collector *collector, uint32_t block, unsigned 
     info->fresh_end = 0;
     info->free_lines = (uint16_t)(GC_BLOCK_LINES - occupied);
     gc_generation_add(&collector->spaces, block, age);
-    list_holes(&collector->spaces, block, age);
+    if (!withholds(collector))
+        list_holes(&collector->spaces, block, age);
 }
 
 static void sweep_small(struct gc_collector *collector, uint32_t block)
@@ -135,7 +153,7 @@ static void sweep_large(struct gc_collector *collector, uint32_t block)
         if (gc_bit_get(tables->marks, gc_granule_of(tables, object)))
             keep_large(collector, block, object);
         else
-            gc_block_give(&collector->blocks, block, tables->blocks[block].count);
+            free_large(collector, block);
         block = next;
     }
 }
@@ -186,34 +204,5 @@ void gc_sweep(struct gc_collector *collector)
     for (unsigned i = 0; i < GC_GENERATIONS; i++) {
         generations[i].bytes += collector->tracer.counts.bytes[i];
         generations[i].objects += collector->tracer.counts.objects[i];
-    }
-}
-
-/* ---- Stress: what was moved away from becomes inaccessible ---- */
-
-void gc_quarantine_add(struct gc_collector *collector, uint32_t block)
-{
-    struct gc_tables *tables = &collector->tables;
-
-    if (!gc_os.protect((void *)gc_block_start(tables, block), GC_BLOCK_BYTES, false)) {
-        gc_block_give(&collector->blocks, block, 1);
-        return;
-    }
-    tables->state[block] = 0;
-    tables->blocks[block].flags = GC_BLOCK_PROTECTED;
-    tables->blocks[block].next = collector->quarantine;
-    collector->quarantine = block;
-}
-
-void gc_quarantine_release(struct gc_collector *collector)
-{
-    while (collector->quarantine != GC_NO_BLOCK) {
-        uint32_t block = collector->quarantine;
-        uintptr_t start = gc_block_start(&collector->tables, block);
-
-        collector->quarantine = collector->tables.blocks[block].next;
-        if (gc_os.protect((void *)start, GC_BLOCK_BYTES, true))
-            gc_block_give(&collector->blocks, block, 1);
-        /* Else it is lost until the heap is destroyed: it cannot be touched. */
     }
 }

@@ -247,7 +247,7 @@ static void collect_if_asked(gc_mutator *mutator)
         return;
     if (gc_pace_external_due(&heap->collector.pace, heap->collector.external_since))
         collect_as_due(heap, GC_REASON_EXTERNAL);
-    else if (mutator->watching & GC_WATCH_STRESS)
+    else if ((mutator->watching & GC_WATCH_STRESS) && gc_stress_is_due(heap))
         collect_as_due(heap, GC_REASON_STRESS);
     gc_mutator_unwatch(mutator, GC_WATCH_EXTERNAL);
 }

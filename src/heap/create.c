@@ -54,6 +54,7 @@ void gc_heap_count_overhead(gc_heap *heap)
         mutator_bytes(heap->detached) + gc_attachments_bytes(&collector->hashes) +
         gc_weakrefs_bytes(&collector->weakrefs) + gc_calls_bytes(&collector->calls) +
         gc_ephemerons_bytes(&collector->tracer.ephemerons) +
+        gc_quarantine_bytes(&collector->quarantine) +
         collector->handles.page_count * sizeof(struct gc_handle_page) +
         collector->blocks.chunk_count * sizeof(struct gc_chunk);
 }
@@ -130,7 +131,6 @@ static bool create_parts(gc_heap *heap, const struct gc_settings *settings)
 {
     struct gc_collector *collector = &heap->collector;
 
-    collector->quarantine = GC_NO_BLOCK;
     gc_roots_create(&collector->roots);
     gc_attachments_create(&collector->pins, sizeof(struct gc_pin));
     gc_attachments_create(&collector->charges, sizeof(struct gc_charge));
@@ -140,13 +140,14 @@ static bool create_parts(gc_heap *heap, const struct gc_settings *settings)
     for (int kind = 0; kind <= GC_BLOCK_AMBIGUOUS; kind++)
         gc_run_reset(&collector->born_pinned[kind]);
     gc_run_reset(&collector->idle_run);
-    return find_memory(collector, settings);
+    return find_memory(collector, settings) && gc_stress_create(heap, settings->stress);
 }
 
 static void destroy_parts(gc_heap *heap)
 {
     struct gc_collector *collector = &heap->collector;
 
+    gc_stress_destroy(heap);
     gc_types_destroy(&collector->types);
     gc_handles_destroy(&collector->handles);
     gc_set_destroy(&collector->pinned_once);
@@ -166,6 +167,8 @@ static void configure(gc_heap *heap, const struct gc_settings *settings)
     heap->options = settings->options;
     heap->hash_state = gc_os_now_ns() ^ (uintptr_t)heap;
     collector->stress = settings->stress;
+    heap->stress_every = settings->stress_every;
+    heap->stress_chance = settings->stress_seed;
     collector->stacks = heap->options.stacks;
     collector->decommit_delay = (uint8_t)heap->options.decommit_delay;
     collector->prefetch_bytes = 2 * gc_os_cache_bytes();

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "cycle/collector.h"
+#include "os/fault.h"
 
 struct gc_heap {
     struct gc_collector collector;
@@ -22,6 +23,11 @@ struct gc_heap {
     bool finalize_at_destroy;
     uintptr_t draining;  /* address of the frame that runs finalizers; 0 if none */
     uint64_t hash_state; /* of the generator of identity hashes */
+    /* Stress. */
+    size_t stress_every;    /* safepoints from one collection to the next */
+    uint64_t stress_chance; /* 0: exactly so many; else as many on average */
+    size_t stress_left;     /* ... until the next */
+    struct gc_fault_watcher fault_watcher;
     /* Share of time near the limit. */
     uint64_t limit_started_ns; /* when the present run of limit collections began; 0 if none */
     uint64_t limit_collecting_ns;
@@ -31,6 +37,9 @@ struct gc_heap {
 /* What the inspecting floor puts into a heap that asks for it; defined there. */
 struct gc_inspection {
     void (*on_phase)(struct gc_collector *collector, enum gc_phase phase);
+    /* Explains an access that the system refused; false if the address is
+     * nothing that a collection left. Called in a signal's handler. */
+    bool (*on_fault)(uintptr_t address, void *heap);
 };
 extern const struct gc_inspection gc_inspection;
 
@@ -96,6 +105,15 @@ void gc_heap_finalize_all(gc_heap *heap);
 
 /* Bytes that the heap holds besides blocks and their tables. */
 void gc_heap_count_overhead(gc_heap *heap);
+
+/* ---- Stress (stress.c) ---- */
+
+/* What stress modes need; false without memory. */
+bool gc_stress_create(gc_heap *heap, unsigned stress);
+void gc_stress_destroy(gc_heap *heap);
+
+/* At a safepoint of a heap that is to collect at every n-th: whether this is it. */
+bool gc_stress_is_due(gc_heap *heap);
 
 static inline struct gc_tables *gc_heap_tables(gc_heap *heap)
 {

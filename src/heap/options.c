@@ -29,6 +29,9 @@ static const struct choice stresses[] = {{"none", 0},
                                          {"in-place", GC_STRESS_IN_PLACE},
                                          {"tiny-stack", GC_STRESS_TINY_STACK},
                                          {"prefetch", GC_STRESS_PREFETCH},
+                                         {"quarantine", GC_STRESS_QUARANTINE | GC_STRESS_COLLECT |
+                                                            GC_STRESS_FULL |
+                                                            GC_STRESS_EVACUATE_ALL},
                                          {NULL, 0}};
 
 /* "NAME=VALUE: must be ...", the value left out if it is NULL. */
@@ -109,37 +112,39 @@ static gc_status set_stress(struct gc_settings *settings, char *value, char *why
 struct choice_setting {
     const char *name;
     const struct choice *choices;
-    size_t offset; /* of an enum in gc_options */
+    size_t offset; /* of an enum in gc_settings */
 };
 
 static const struct choice_setting choice_settings[] = {
-    {"check", checks, offsetof(gc_options, check)},
-    {"stacks", stacks, offsetof(gc_options, stacks)},
-    {"barriers", barriers, offsetof(gc_options, barriers)},
+    {"check", checks, offsetof(struct gc_settings, options.check)},
+    {"stacks", stacks, offsetof(struct gc_settings, options.stacks)},
+    {"barriers", barriers, offsetof(struct gc_settings, options.barriers)},
     {NULL, NULL, 0}};
 
 struct number_setting {
     const char *name;
-    size_t offset;
-    bool wide; /* size_t, else uint32_t */
+    size_t offset; /* in gc_settings */
+    bool wide;     /* size_t, else uint32_t */
 };
 
 static const struct number_setting number_settings[] = {
-    {"hard-limit", offsetof(gc_options, hard_limit), true},
-    {"soft-limit", offsetof(gc_options, soft_limit), true},
-    {"nursery-min", offsetof(gc_options, nursery_min), true},
-    {"nursery-max", offsetof(gc_options, nursery_max), true},
-    {"threshold1", offsetof(gc_options, threshold1), false},
-    {"threshold2", offsetof(gc_options, threshold2), false},
-    {"growth", offsetof(gc_options, growth_percent), false},
-    {"gc-share", offsetof(gc_options, gc_share_percent), false},
-    {"decommit-delay", offsetof(gc_options, decommit_delay), false},
+    {"hard-limit", offsetof(struct gc_settings, options.hard_limit), true},
+    {"soft-limit", offsetof(struct gc_settings, options.soft_limit), true},
+    {"nursery-min", offsetof(struct gc_settings, options.nursery_min), true},
+    {"nursery-max", offsetof(struct gc_settings, options.nursery_max), true},
+    {"threshold1", offsetof(struct gc_settings, options.threshold1), false},
+    {"threshold2", offsetof(struct gc_settings, options.threshold2), false},
+    {"growth", offsetof(struct gc_settings, options.growth_percent), false},
+    {"gc-share", offsetof(struct gc_settings, options.gc_share_percent), false},
+    {"decommit-delay", offsetof(struct gc_settings, options.decommit_delay), false},
+    {"stress-every", offsetof(struct gc_settings, stress_every), true},
+    {"stress-seed", offsetof(struct gc_settings, stress_seed), true},
     {NULL, 0, false}};
 
 static gc_status set_number(struct gc_settings *settings, const struct number_setting *setting,
                             const char *value, char *why)
 {
-    char *field = (char *)&settings->options + setting->offset;
+    char *field = (char *)settings + setting->offset;
     size_t number;
     uint32_t narrow;
 
@@ -160,7 +165,7 @@ static gc_status set_choice(struct gc_settings *settings, const struct choice_se
 
     if (choice == NULL)
         return refuse_choice(why, setting->name, value, setting->choices);
-    memcpy((char *)&settings->options + setting->offset, &choice->value, sizeof choice->value);
+    memcpy((char *)settings + setting->offset, &choice->value, sizeof choice->value);
     return GC_OK;
 }
 
@@ -177,7 +182,7 @@ static gc_status set_one(struct gc_settings *settings, const char *name, char *v
     return refuse(why, name, NULL,
                   "no such option: there are check, stress, stacks, barriers, hard-limit, "
                   "soft-limit, nursery-min, nursery-max, threshold1, threshold2, growth, gc-share, "
-                  "decommit-delay");
+                  "decommit-delay, stress-every, stress-seed");
 }
 
 static gc_status apply_settings(struct gc_settings *settings, const char *text, char *why)
@@ -278,6 +283,7 @@ gc_status gc_settings_read(const gc_options *options, struct gc_settings *settin
         return status;
     complete_sizes(&settings->options);
     complete_numbers(&settings->options);
+    settings->stress_every = gc_min(gc_max(settings->stress_every, 1), UINT32_MAX);
     return check_bounds(&settings->options, why);
 }
 

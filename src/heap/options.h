@@ -8,8 +8,10 @@
 #include <strata/gc.h>
 
 struct gc_settings {
-    gc_options options; /* complete: no field left at "default" */
-    unsigned stress;    /* GC_STRESS_... */
+    gc_options options;  /* complete: no field left at "default" */
+    unsigned stress;     /* GC_STRESS_... */
+    size_t stress_every; /* safepoints from one collection to the next */
+    size_t stress_seed;  /* 0: exactly so many */
 };
 
 enum { GC_LEAST_LIMIT = 1 << 20 }; /* of hard_limit, bytes */

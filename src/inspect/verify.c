@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "inspect/verify.h"
 
+#include "inspect/missing_root.h"
 #include "os/os.h"
 
 #include <stdio.h>
@@ -133,4 +134,4 @@ static void verify_phase(struct gc_collector *collector, enum gc_phase phase)
     }
 }
 
-const struct gc_inspection gc_inspection = {verify_phase};
+const struct gc_inspection gc_inspection = {verify_phase, gc_explain_fault};

@@ -172,6 +172,13 @@ static uint32_t head_of(const struct gc_tables *tables, uint32_t block)
     return tables->blocks[block].kind == GC_BLOCK_FOLLOWER ? tables->blocks[block].head : block;
 }
 
+uintptr_t gc_start_before(const struct gc_tables *tables, uint32_t block, uintptr_t address)
+{
+    uintptr_t last = gc_block_start(tables, block) + GC_BLOCK_BYTES - 1;
+
+    return nearest_start(tables, block, (gc_min(address, last) - tables->base) >> GC_GRANULE_LOG2);
+}
+
 uintptr_t gc_object_containing(struct gc_tables *tables, uintptr_t word)
 {
     uintptr_t address = word - 1, object;

@@ -88,6 +88,10 @@ void gc_block_parse(struct gc_tables *tables, uint32_t block);
  * after another from `from` to `to`, in one block. */
 void gc_run_record(struct gc_tables *tables, uintptr_t from, uintptr_t to, bool lines);
 
+/* The last object of `block`, as its starts have it, whose header is at
+ * `address` or before it, or 0. */
+uintptr_t gc_start_before(const struct gc_tables *tables, uint32_t block, uintptr_t address);
+
 /* The object in which the word's predecessor lies, or 0: so a reference, an
  * interior pointer and one past the end lead to their object. */
 uintptr_t gc_object_containing(struct gc_tables *tables, uintptr_t word);

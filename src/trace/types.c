@@ -56,7 +56,8 @@ void gc_types_destroy(struct gc_types *types)
 {
     destroy_list(types->young);
     destroy_list(types->old);
-    *types = (struct gc_types){NULL, NULL};
+    destroy_list(types->gone);
+    *types = (struct gc_types){0};
 }
 
 static void trace_list(struct gc_made_type *made, struct gc_tracer *tracer)
@@ -99,6 +100,18 @@ static bool has_old_class(const struct gc_made_type *made, const struct gc_trace
     return made->class_object == 0 || gc_age_of(tracer->tables, made->class_object) == GC_OLD;
 }
 
+/* The name was the embedder's. */
+static void let_go(struct gc_made_type *made, struct gc_types *types)
+{
+    if (!types->keeps_gone) {
+        gc_os.free(made);
+        return;
+    }
+    made->type.name = "(a retired type)";
+    made->next = types->gone;
+    types->gone = made;
+}
+
 static void settle_list(struct gc_made_type *made, struct gc_types *types,
                         const struct gc_tracer *tracer)
 {
@@ -109,7 +122,7 @@ static void settle_list(struct gc_made_type *made, struct gc_types *types,
         if (is_gone(made, tracer)) {
             if (made->retired != NULL)
                 made->retired(made->retired_data);
-            gc_os.free(made);
+            let_go(made, types);
         } else {
             list = has_old_class(made, tracer) ? &types->old : &types->young;
             made->next = *list;

@@ -40,6 +40,8 @@ size_t gc_inline_bytes(const gc_type *type);
 struct gc_types {
     struct gc_made_type *young; /* class object not in gen2, or not known to be */
     struct gc_made_type *old;
+    struct gc_made_type *gone; /* retired and without instances; only if `keeps_gone` */
+    bool keeps_gone;           /* stress: what was an instance shall lead to no freed memory */
 };
 
 /* The descriptor made at run time that this is, or NULL. */
