@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 """What the figures were measured on."""
+import json
 import os
 import platform
 import shutil
 import statistics
 import subprocess
-import time
 
 PACKAGES = ["libc6", "gcc", "libmimalloc2.0", "libjemalloc2", "libgc1", "ocaml-nox", "golang-go",
             "chezscheme", "sbcl", "openjdk-17-jre-headless"]
@@ -38,14 +38,28 @@ def package_versions():
     return dict(line.split(" ", 1) for line in done.stdout.splitlines() if " " in line)
 
 
-def describe(root):
+def strata_version(root):
+    return first_line(["git", "-C", root, "describe", "--always", "--dirty"])
+
+
+def earlier_runs(path, again):
+    """What the file says of earlier runs, without the workloads that are run again."""
+    if not os.path.exists(path):
+        return []
+    with open(path, encoding="utf-8") as file:
+        runs = json.load(file)["runs"]
+    for run in runs:
+        run["workloads"] = [name for name in run["workloads"] if name not in again]
+    return [run for run in runs if run["workloads"]]
+
+
+def describe():
     try:
         with open("/sys/kernel/mm/transparent_hugepage/enabled", encoding="ascii") as file:
             huge_pages = file.read().strip()
     except OSError:
         huge_pages = ""
     return {
-        "date": time.strftime("%Y-%m-%d"),
         "processor": field("/proc/cpuinfo", "model name"),
         "cores": os.cpu_count(),
         "memory_mib": int(field("/proc/meminfo", "MemTotal").split()[0] or 0) // 1024,
@@ -55,7 +69,6 @@ def describe(root):
         "compiler": first_line(["gcc", "--version"]),
         "java": first_line(["java", "-version"]) if shutil.which("java") else "",
         "packages": package_versions(),
-        "strata": first_line(["git", "-C", root, "describe", "--always", "--dirty"]),
     }
 
 

@@ -7,7 +7,7 @@ import time
 
 NO_MEMORY = 3  # a subject's exit status when it cannot run in so little
 SAMPLE_SECONDS = 0.01
-SAMPLES_KEPT = 400  # of memory, per run: thinned out as the run goes on
+SAMPLES_KEPT = 120  # of memory, per run, at most: thinned out as the run goes on
 PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
 
 

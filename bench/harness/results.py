@@ -10,6 +10,10 @@ FIGURE_COLUMNS = "workload,subject,scale,round,figure,value".split(",")
 MEMORY_COLUMNS = "workload,subject,scale,seconds,resident_kib".split(",")
 CURVE_COLUMNS = ("workload,subject,scale,round,factor,limit_kib,wall_s,peak_kib,live_kib,"
                  "max_pause_us,check").split(",")
+NURSERY_COLUMNS = ("workload,subject,scale,round,policy,wall_s,user_s,sys_s,peak_kib,live_kib,"
+                   "max_pause_us,check").split(",")
+OLD_COLUMNS = ("workload,subject,scale,round,megabytes,wall_s,peak_kib,ns_per_allocation,"
+               "mean_pause_us,max_pause_us,p999_us,p50_us,check").split(",")
 
 
 def beside(path, suffix):
@@ -17,14 +21,16 @@ def beside(path, suffix):
 
 
 class Table:
-    """A CSV file that is complete after every row."""
+    """A CSV file that is complete after every row. Begins with the rows given."""
 
-    def __init__(self, path, columns):
+    def __init__(self, path, columns, rows=()):
         os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
         self.file = open(path, "w", newline="", encoding="utf-8")
         self.writer = csv.writer(self.file, lineterminator="\n")
         self.columns = columns
         self.writer.writerow(columns)
+        for row in rows:
+            self.add(**row)
         self.file.flush()
 
     def add(self, **values):

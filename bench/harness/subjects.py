@@ -153,6 +153,14 @@ def build_native(build, pairs):
                      "bench-warm", "bench-reference", *sorted(set(targets))])
 
 
+def build(build_dir, chosen, who):
+    """All that runs the chosen workloads for these subjects."""
+    build_native(build_dir, [(w, s) for w in chosen for s in who
+                             if isinstance(s, Native) and s.runs(w)])
+    if any(w.managed for w in chosen):
+        build_managed(build_dir, [s for s in who if isinstance(s, Managed)])
+
+
 def build_managed(build, subjects):
     out = os.path.join(build, "managed")
     os.makedirs(out, exist_ok=True)

@@ -93,12 +93,14 @@ def print_machine(facts):
     if not facts:
         return
     print(f"{facts['processor']}, {facts['cores']} cores, {facts['memory_mib']} MiB; "
-          f"{facts['system']}, Linux {facts['kernel']}; {facts['compiler']}; Strata "
-          f"{facts['strata'] or 'unversioned'}; {facts['date']}; {facts['rounds']} rounds.")
+          f"{facts['system']}, Linux {facts['kernel']}; {facts['compiler']}.")
     print("Peers: " + ", ".join(f"{k} {v}" for k, v in facts["packages"].items()) + ".")
-    for name, s in facts.get("steadiness", {}).items():
-        print(f"Reference loop, {name.replace('_', ' ')}: the middle nine tenths of {s['runs']} "
-              f"runs spread over {s['spread']:.0%} of the median.")
+    for run in facts["runs"]:
+        print(f"Strata {run['strata'] or 'unversioned'}, {run['date']}, {run['rounds']} rounds: "
+              + ", ".join(run["workloads"]))
+        for name, s in run["steadiness"].items():
+            print(f"    reference loop, {name.replace('_', ' ')}: the middle nine tenths of "
+                  f"{s['runs']} runs spread over {s['spread']:.0%} of the median")
     print()
 
 

@@ -14,29 +14,40 @@ class Workload:
     managed: int = 0               # bytes that an object has at least, if the managed
                                    # runtimes have this workload too
     only: tuple = ()               # of the subjects in C: those whose names begin so
+    memory: bool = False           # its resident memory over time is worth a picture
+    called: str = ""
+
+    @property
+    def title(self):
+        return self.called or self.name.replace("_", " ")
 
 
 COLLECTORS = ("strata", "bdwgc")
 
 WORKLOADS = [
-    Workload("dead_objects", "dead_objects", 0, 32, 0.02, table=True, managed=32),
-    Workload("binary_trees_18", "binary_trees", 18, 300, 0.125, table=True, managed=16),
-    Workload("binary_trees_20", "binary_trees", 20, 900, 0.03125, table=True, managed=16),
-    Workload("gcbench", "gcbench", 6, 200, 0.1, table=True, managed=24),
-    Workload("lru", "lru", 0, 450, 0.05, table=True),
-    Workload("messages", "messages", 0, 800, 0.05, table=True, managed=1024),
-    Workload("splay", "splay", 0, 550, 0.05, table=True),
+    Workload("dead_objects", "dead_objects", 0, 32, 0.02, table=True, managed=32,
+             called="dead objects (94 million)"),
+    Workload("binary_trees_18", "binary_trees", 18, 300, 0.125, table=True, managed=16,
+             called="binary trees, depth 18"),
+    Workload("binary_trees_20", "binary_trees", 20, 900, 0.03125, table=True, managed=16, memory=True,
+             called="binary trees, depth 20"),
+    Workload("gcbench", "gcbench", 6, 200, 0.1, table=True, managed=24,
+             called="GCBench"),
+    Workload("lru", "lru", 0, 450, 0.05, table=True, memory=True, called="LRU cache"),
+    Workload("messages", "messages", 0, 800, 0.05, table=True, managed=1024, memory=True,
+             called="messages of 1 KiB in a ring"),
+    Workload("splay", "splay", 0, 550, 0.05, table=True, memory=True, called="splay tree"),
     Workload("random_graph", "random_graph", 0, 1000, 0.01, table=True, only=COLLECTORS),
-    Workload("fragmentation", "fragmentation", 0, 250, 0.2, table=True),
-    Workload("storm_1", "storm", 1, 64, 0.02),
-    Workload("storm_2", "storm", 2, 64, 0.02),
-    Workload("storm_4", "storm", 4, 64, 0.02),
+    Workload("fragmentation", "fragmentation", 0, 250, 0.2, table=True, memory=True),
+    Workload("storm_1", "storm", 1, 64, 0.02, called="storm, 1 thread"),
+    Workload("storm_2", "storm", 2, 64, 0.02, called="storm, 2 threads"),
+    Workload("storm_4", "storm", 4, 64, 0.02, called="storm, 4 threads"),
     Workload("handles", "handles", 0, 128, 0.03),
     Workload("deep_stack", "deep_stack", 0, 64, 0.05),
     Workload("large_objects", "large_objects", 0, 250, 0.05),
     Workload("write_heavy", "write_heavy", 0, 32, 0.05),
-    Workload("runtime_mix", "runtime_mix", 0, 300, 0.02),
-    Workload("server", "server", 0, 300, 0.02),
+    Workload("runtime_mix", "runtime_mix", 0, 300, 0.02, memory=True),
+    Workload("server", "server", 0, 300, 0.02, memory=True),
     Workload("old_generation", "old_generation", 100, 250, 0.02),
     Workload("weak_table", "weak_table", 0, 250, 0.02, only=COLLECTORS),
     Workload("ephemerons", "ephemerons", 0, 150, 0.05, only=("strata",)),
@@ -44,10 +55,6 @@ WORKLOADS = [
 ]
 
 BY_NAME = {w.name: w for w in WORKLOADS}
-
-# Time against heap size is shown for these: live data that a collector has to
-# trace again and again.
-CURVE = ["binary_trees_18", "gcbench", "lru", "splay", "messages"]
 
 
 def matching(names):
