@@ -170,10 +170,12 @@ static size_t recent_demand(struct gc_collector *collector, size_t condemned)
  * back to the system. A program in a steady state keeps what it uses. */
 static void decommit(struct gc_collector *collector, unsigned generation, size_t condemned)
 {
-    size_t demand, used = collector->blocks.used_blocks << GC_BLOCK_LOG2, wanted;
+    const struct gc_generation *frozen = &collector->spaces.generations[GC_FROZEN];
+    size_t demand, wanted, used = collector->blocks.used_blocks - frozen->block_count;
 
     if (generation != GC_OLD)
         return;
+    used = (used << GC_BLOCK_LOG2) - frozen->large_bytes;
     demand = recent_demand(collector, condemned);
     wanted = demand + gc_max(demand / DEMAND_MARGIN, collector->pace.nursery_min);
     gc_blocks_trim(&collector->blocks, wanted > used ? wanted - used : 0);

@@ -112,6 +112,16 @@ void gc_cycle_run(struct gc_collector *collector, const struct gc_request *reque
 /* Ends a collection whose parts all said that it goes on. */
 void gc_cycle_finish(struct gc_collector *collector);
 
+/* Makes room for what gc_cycle_freeze notes; false without memory. */
+bool gc_cycle_expect_freeze(struct gc_collector *collector);
+
+/* Right after a full collection, before any mutator goes on: all that the heap
+ * holds becomes frozen. */
+void gc_cycle_freeze(struct gc_collector *collector);
+
+/* All that is frozen becomes gen2's. Every mutator is stopped. */
+void gc_cycle_unfreeze(struct gc_collector *collector);
+
 static inline size_t gc_middle_bytes(const struct gc_collector *collector)
 {
     return collector->spaces.generations[GC_MIDDLE].bytes;
@@ -120,7 +130,7 @@ static inline size_t gc_middle_bytes(const struct gc_collector *collector)
 /* Bytes of gen1 and gen2 and outside, for pacing. */
 size_t gc_held_bytes(const struct gc_collector *collector);
 
-/* Bytes of all generations that are thought to be live. */
+/* Bytes of all generations, but for the frozen, that are thought to be live. */
 size_t gc_live_bytes(const struct gc_collector *collector);
 
 /* Empties the mutators' own logs into the heap's. */

@@ -119,6 +119,7 @@ static void pin_from_holders(struct gc_collector *collector)
     }
     pin_from_lane(collector, &collector->remembered.log);
     pin_from_lane(collector, &collector->remembered.old);
+    pin_from_lane(collector, &collector->remembered.frozen);
     if (collector->remembered.lost)
         pin_from_lost(collector);
 }

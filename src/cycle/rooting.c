@@ -32,7 +32,7 @@ static void begin_lane(struct gc_tracer *tracer, struct gc_lane *lane, uint8_t c
         if (i + AHEAD < lane->count)
             gc_prefetch(gc_header(lane->words[i + AHEAD]));
         if (is_condemned(tracer, holder)) {
-            *gc_log_byte(holder) &= (uint8_t) ~(GC_LOG_REMEMBERED | GC_LOG_NOTED);
+            *gc_log_byte(holder) &= (uint8_t) ~(GC_LOG_REMEMBERED | GC_LOG_NOTED | GC_LOG_FROZEN);
             continue;
         }
         *gc_log_byte(holder) = (uint8_t)((*gc_log_byte(holder) & ~clear) | set);
@@ -50,10 +50,11 @@ static void trace_log(struct gc_tracer *tracer, struct gc_lane *lane)
     lane->count = 0;
 }
 
-static void trace_old(struct gc_tracer *tracer, struct gc_lane *lane)
+/* One whose bit is set was filed anew by now. */
+static void trace_set(struct gc_tracer *tracer, struct gc_lane *lane, uint8_t bit)
 {
     for (size_t i = 0; i < lane->count; i++)
-        if (!(*gc_log_byte(lane->words[i]) & GC_LOG_REMEMBERED))
+        if (!(*gc_log_byte(lane->words[i]) & bit))
             gc_trace_holder(tracer, lane->words[i]);
     lane->count = 0;
 }
@@ -86,7 +87,8 @@ static void trace_lost(struct gc_collector *collector)
     }
 }
 
-/* The old set goes first: what it keeps, the log need not add again. */
+/* The frozen set goes first, then the old one: what one keeps, the next need
+ * not add again. */
 void gc_trace_remembered(struct gc_collector *collector)
 {
     struct gc_remembered *remembered = &collector->remembered;
@@ -97,8 +99,13 @@ void gc_trace_remembered(struct gc_collector *collector)
     if (tracer->oldest >= GC_MIDDLE) {
         swap(&remembered->old, &remembered->old_before);
         begin_lane(tracer, &remembered->old_before, GC_LOG_REMEMBERED, 0);
-        trace_old(tracer, &remembered->old_before);
     }
+    if (tracer->oldest == GC_OLD) {
+        swap(&remembered->frozen, &remembered->frozen_before);
+        begin_lane(tracer, &remembered->frozen_before, GC_LOG_FROZEN, 0);
+        trace_set(tracer, &remembered->frozen_before, GC_LOG_FROZEN);
+    }
+    trace_set(tracer, &remembered->old_before, GC_LOG_REMEMBERED);
     trace_log(tracer, &remembered->log_before);
     trace_lost(collector);
 }
@@ -138,7 +145,7 @@ static void trace_handles(struct gc_collector *collector)
     for (; page != NULL; page = page->next) {
         if (page->used == 0 || page->youngest > tracer->oldest)
             continue;
-        tracer->youngest = GC_OLD;
+        tracer->youngest = GC_FROZEN;
         for (int i = 0; i < GC_HANDLE_SLOTS; i++)
             if (!gc_handle_is_free(page->slots[i]))
                 page->slots[i] = gc_trace_kept(tracer, page->slots[i]);

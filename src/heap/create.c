@@ -22,9 +22,9 @@ enum {
 static size_t lane_words(const struct gc_collector *collector, bool at_most)
 {
     const struct gc_remembered *remembered = &collector->remembered;
-    const struct gc_lane *lanes[] = {&collector->tracer.stack, &remembered->log,
-                                     &remembered->log_before, &remembered->old,
-                                     &remembered->old_before};
+    const struct gc_lane *lanes[] = {
+        &collector->tracer.stack, &remembered->log,    &remembered->log_before,   &remembered->old,
+        &remembered->old_before,  &remembered->frozen, &remembered->frozen_before};
     size_t words = 0;
 
     for (size_t i = 0; i < sizeof lanes / sizeof lanes[0]; i++)

@@ -30,7 +30,9 @@ gc_status gc_stats_get(const gc_heap *heap, gc_stats *stats)
     }
     stats->generations[GC_YOUNG].bytes += gc_heap_young_bytes(heap);
     stats->allocated_bytes += gc_heap_young_bytes(heap);
-    stats->live_bytes = gc_live_bytes(collector) + gc_heap_young_bytes(heap);
+    stats->live_bytes =
+        gc_live_bytes(collector) + gc_heap_young_bytes(heap) + gc_frozen_bytes(heap);
+    stats->large_bytes += collector->spaces.generations[GC_FROZEN].large_bytes;
     stats->committed_bytes = gc_blocks_committed(&collector->blocks);
     stats->metadata_bytes = stats->committed_bytes - collector->blocks.touched_bytes;
     stats->external_bytes = collector->external_bytes;

@@ -76,7 +76,8 @@ static void know_sets(struct gc_verifier *verifier)
 {
     struct gc_collector *collector = verifier->collector;
     bool known = add_lane(&verifier->logged, &collector->remembered.log) &&
-                 add_lane(&verifier->remembered, &collector->remembered.old);
+                 add_lane(&verifier->remembered, &collector->remembered.old) &&
+                 add_lane(&verifier->frozen, &collector->remembered.frozen);
 
     for (struct gc_mutator *mutator = collector->mutators; mutator != NULL; mutator = mutator->next)
         for (size_t i = 0; known && i < mutator->log_count; i++)
@@ -84,17 +85,20 @@ static void know_sets(struct gc_verifier *verifier)
     verifier->sets_known = known;
 }
 
-/* Between collections what gen1 and gen2 hold does not change. */
+/* Between collections what gen1 and gen2 hold does not change, nor what is frozen. */
 static void verify_counts(struct gc_verifier *verifier)
 {
     const struct gc_generation *generations = verifier->collector->spaces.generations;
 
-    for (unsigned i = GC_MIDDLE; i <= GC_OLD; i++)
+    static const char *const faults[GC_AGES] = {
+        NULL, "gen1's objects are not as many as it counts",
+        "gen2's objects are not as many as it counts",
+        "the frozen objects are not as many as are counted"};
+
+    for (unsigned i = GC_MIDDLE; i < GC_AGES; i++)
         if (verifier->bytes[i] != generations[i].bytes ||
             verifier->objects[i] != generations[i].objects)
-            gc_fault_block(verifier, GC_NO_BLOCK,
-                           i == GC_MIDDLE ? "gen1's objects are not as many as it counts"
-                                          : "gen2's objects are not as many as it counts");
+            gc_fault_block(verifier, GC_NO_BLOCK, faults[i]);
 }
 
 size_t gc_verify_heap(struct gc_collector *collector)
@@ -103,6 +107,7 @@ size_t gc_verify_heap(struct gc_collector *collector)
 
     gc_set_create(&verifier.logged, sizeof(struct gc_key));
     gc_set_create(&verifier.remembered, sizeof(struct gc_key));
+    gc_set_create(&verifier.frozen, sizeof(struct gc_key));
     know_sets(&verifier);
     gc_verify_blocks(&verifier);
     if (verifier.faults == 0) { /* else objects cannot be found */
@@ -112,6 +117,7 @@ size_t gc_verify_heap(struct gc_collector *collector)
     }
     gc_set_destroy(&verifier.logged);
     gc_set_destroy(&verifier.remembered);
+    gc_set_destroy(&verifier.frozen);
     return verifier.faults;
 }
 

@@ -11,10 +11,11 @@
 struct gc_verifier {
     struct gc_collector *collector;
     struct gc_tables *tables;
-    struct gc_set logged;         /* keys: holders that the log holds */
-    struct gc_set remembered;     /* keys: holders that the old set holds */
-    size_t bytes[GC_GENERATIONS]; /* recounted */
-    size_t objects[GC_GENERATIONS];
+    struct gc_set logged;     /* keys: holders that the log holds */
+    struct gc_set remembered; /* keys: holders that the old set holds */
+    struct gc_set frozen;     /* ... that the frozen set holds */
+    size_t bytes[GC_AGES];    /* recounted */
+    size_t objects[GC_AGES];
     size_t faults;
     bool sets_known; /* the two sets could be built */
     /* The object at hand. */

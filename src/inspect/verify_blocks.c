@@ -81,7 +81,7 @@ static void verify_lists(struct gc_verifier *verifier, size_t small, size_t larg
 {
     size_t listed_small = 0, listed_large = 0;
 
-    for (unsigned i = 0; i < GC_GENERATIONS; i++) {
+    for (unsigned i = 0; i < GC_AGES; i++) {
         const struct gc_generation *list = &verifier->collector->spaces.generations[i];
         size_t count = verify_list(verifier, list->small, i, false);
 

@@ -29,23 +29,23 @@ static bool is_remembered(const struct gc_verifier *verifier, uintptr_t slot, un
     uintptr_t holder = verifier->object;
     const struct gc_tables *tables = verifier->tables;
     uint8_t log = *gc_log_byte(holder);
-    bool in_log, in_old;
+    bool in_log, in_old, in_frozen;
 
     if (tables->blocks[gc_block_of(tables, holder)].flags & GC_BLOCK_ALL_REMEMBERED)
         return true;
     in_log = verifier->sets_known ? is_in(&verifier->logged, holder) : true;
-    in_old = verifier->sets_known ? is_in(&verifier->remembered, holder) : true;
+    in_old = (log & GC_LOG_REMEMBERED) &&
+             (!verifier->sets_known || is_in(&verifier->remembered, holder));
+    in_frozen =
+        (log & GC_LOG_FROZEN) && (!verifier->sets_known || is_in(&verifier->frozen, holder));
     if (gc_has_cards(tables, holder)) {
-        uint8_t card = tables->lines[gc_line_of(tables, slot)];
-
-        in_log = in_log && (log & GC_LOG_NOTED) &&
-                 card >= (target == GC_YOUNG ? GC_CARD_YOUNG : GC_CARD_MIDDLE);
-        in_old = in_old && (log & GC_LOG_REMEMBERED) && card >= GC_CARD_MIDDLE;
+        if (tables->lines[gc_line_of(tables, slot)] < gc_card_for(target))
+            return false;
+        in_log = in_log && (log & GC_LOG_NOTED);
     } else {
         in_log = in_log && !(log & GC_LOG_ARMED);
-        in_old = in_old && (log & GC_LOG_REMEMBERED);
     }
-    return in_log || (target == GC_MIDDLE && in_old);
+    return in_log || (target >= GC_MIDDLE && in_old) || (target == GC_OLD && in_frozen);
 }
 
 static void verify_edge(struct gc_verifier *verifier, uintptr_t slot, uintptr_t word)
@@ -185,7 +185,7 @@ static void verify_object(uintptr_t object, void *data)
     verifier->objects[generation]++;
     if (*gc_state_byte(object) & GC_STATE_KEY)
         gc_fault_object(verifier, "is waited for as a key between collections (F2)");
-    if (*gc_log_byte(object) > (GC_LOG_ARMED | GC_LOG_REMEMBERED | GC_LOG_NOTED))
+    if (*gc_log_byte(object) >= 2 * GC_LOG_FROZEN)
         gc_fault_object(verifier, "has a log byte of no meaning");
     if (generation == GC_YOUNG && *gc_log_byte(object) != 0)
         gc_fault_object(verifier, "is young, but its log byte is set");

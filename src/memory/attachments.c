@@ -5,14 +5,14 @@
 
 void gc_attachments_create(struct gc_attachments *attachments, size_t record_bytes)
 {
-    for (int i = 0; i < GC_GENERATIONS; i++)
+    for (int i = 0; i < GC_AGES; i++)
         gc_set_create(&attachments->generations[i], record_bytes);
     attachments->count = 0;
 }
 
 void gc_attachments_destroy(struct gc_attachments *attachments)
 {
-    for (int i = 0; i < GC_GENERATIONS; i++)
+    for (int i = 0; i < GC_AGES; i++)
         gc_set_destroy(&attachments->generations[i]);
 }
 
@@ -23,6 +23,9 @@ void *gc_attachment_add(struct gc_attachments *attachments, unsigned generation,
     for (int i = 0; i < GC_GENERATIONS; i++)
         if (!gc_set_reserve(&attachments->generations[i], attachments->count + 1))
             return NULL;
+    if (generation == GC_FROZEN &&
+        !gc_set_reserve(&attachments->generations[GC_FROZEN], attachments->count + 1))
+        return NULL;
     added = gc_set_add(&attachments->generations[generation], record);
     attachments->count++;
     return added;
@@ -84,11 +87,35 @@ void gc_attachments_settle(struct gc_attachments *attachments, const struct gc_t
         settle_generation(attachments, tables, generation, settling);
 }
 
+static void move_all(struct gc_set *from, struct gc_set *to)
+{
+    for (size_t i = 0; i < from->count; i++)
+        gc_set_add(to, gc_set_at(from, i));
+    while (from->count > 0)
+        gc_set_remove(from, gc_set_at(from, from->count - 1));
+}
+
+bool gc_attachments_expect_freeze(struct gc_attachments *attachments)
+{
+    return gc_set_reserve(&attachments->generations[GC_FROZEN], attachments->count);
+}
+
+void gc_attachments_freeze(struct gc_attachments *attachments)
+{
+    for (int i = 0; i < GC_GENERATIONS; i++)
+        move_all(&attachments->generations[i], &attachments->generations[GC_FROZEN]);
+}
+
+void gc_attachments_unfreeze(struct gc_attachments *attachments)
+{
+    move_all(&attachments->generations[GC_FROZEN], &attachments->generations[GC_OLD]);
+}
+
 size_t gc_attachments_bytes(const struct gc_attachments *attachments)
 {
     size_t bytes = 0;
 
-    for (int i = 0; i < GC_GENERATIONS; i++)
+    for (int i = 0; i < GC_AGES; i++)
         bytes += gc_set_bytes(&attachments->generations[i]);
     return bytes;
 }

@@ -8,7 +8,7 @@
  * several of one object apart.
  *
  * A1  Every generation's set has room for all records: moving one up, when its
- *     object was promoted, cannot fail.
+ *     object was promoted, cannot fail. That of the frozen has room for its own.
  */
 #ifndef STRATA_ATTACHMENTS_H
 #define STRATA_ATTACHMENTS_H
@@ -17,7 +17,7 @@
 #include "memory/tables.h"
 
 struct gc_attachments {
-    struct gc_set generations[GC_GENERATIONS];
+    struct gc_set generations[GC_AGES];
     size_t count; /* in all */
 };
 
@@ -41,6 +41,12 @@ struct gc_settling {
 };
 void gc_attachments_settle(struct gc_attachments *attachments, const struct gc_tables *tables,
                            unsigned oldest, const struct gc_settling *settling);
+
+/* Moves all records to those of the frozen, for which there is room once
+ * gc_attachments_expect_freeze said so; or from there to gen2's. */
+bool gc_attachments_expect_freeze(struct gc_attachments *attachments);
+void gc_attachments_freeze(struct gc_attachments *attachments);
+void gc_attachments_unfreeze(struct gc_attachments *attachments);
 
 size_t gc_attachments_bytes(const struct gc_attachments *attachments);
 

@@ -25,8 +25,9 @@
 #include <strata/gc.h>
 
 enum {
-    GC_LOG_REMEMBERED = 2, /* an entry of the remembered set holds it */
-    GC_LOG_NOTED = 4       /* an array with cards that the log holds */
+    GC_LOG_REMEMBERED = 2, /* an entry of the old set holds it */
+    GC_LOG_NOTED = 4,      /* an array with cards that the log holds */
+    GC_LOG_FROZEN = 8      /* an entry of the frozen set holds it */
 };
 
 enum {

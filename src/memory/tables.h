@@ -18,6 +18,11 @@
 #include "memory/header.h"
 #include "memory/layout.h"
 
+#include <strata/fork.h>
+
+/* Ages that an object can be of: the generations, and frozen. */
+enum { GC_AGES = GC_FROZEN + 1 };
+
 /* What the collection under way does with the objects of a block. */
 enum gc_action { GC_LEAVE = 0, GC_IN_PLACE, GC_EVACUATE, GC_IN_PLACE_LARGE };
 

@@ -12,7 +12,7 @@ void gc_spaces_create(struct gc_spaces *spaces, struct gc_tables *tables, struct
                            .blocks = blocks,
                            .old_holes = GC_NO_BLOCK,
                            .young_holes = {GC_NO_BLOCK, GC_NO_BLOCK, GC_NO_BLOCK, GC_NO_BLOCK}};
-    for (int i = 0; i < GC_GENERATIONS; i++)
+    for (int i = 0; i < GC_AGES; i++)
         spaces->generations[i] = (struct gc_generation){.small = GC_NO_BLOCK, .large = GC_NO_BLOCK};
 }
 

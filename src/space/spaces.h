@@ -41,7 +41,7 @@ struct gc_run {
 struct gc_spaces {
     struct gc_tables *tables;
     struct gc_blocks *blocks;
-    struct gc_generation generations[GC_GENERATIONS];
+    struct gc_generation generations[GC_AGES];    /* the frozen ones last */
     uint32_t young_holes[GC_BLOCK_AMBIGUOUS + 1]; /* by kind: gen0 blocks with room */
     uint32_t old_holes;                           /* gen2 blocks with room */
     size_t handed_bytes;                          /* to mutators since the last collection */

@@ -27,7 +27,7 @@ static void note_age(struct gc_calls *calls, struct gc_call_page *page, unsigned
 {
     if (age >= page->youngest)
         return;
-    if (page->youngest < GC_GENERATIONS) {
+    if (page->youngest < GC_FROZEN) {
         *page->link_of_age = page->next_of_age;
         if (page->next_of_age != NULL)
             page->next_of_age->link_of_age = page->link_of_age;
@@ -71,7 +71,7 @@ static bool open_page(struct gc_calls *calls)
         page->records[i].next = page->free;
         page->free = &page->records[i];
     }
-    page->youngest = GC_GENERATIONS;
+    page->youngest = GC_FROZEN;
     calls->pages[calls->page_count++] = page;
     list_free(calls, page);
     return true;
@@ -257,6 +257,22 @@ struct gc_call *gc_calls_sort(struct gc_call *list, bool newest_first)
     return sorted;
 }
 
+/* ---- Freezing ---- */
+
+void gc_calls_freeze(struct gc_calls *calls)
+{
+    for (size_t i = 0; i < calls->page_count; i++)
+        calls->pages[i]->youngest = GC_FROZEN;
+    for (int age = 0; age < GC_GENERATIONS; age++)
+        calls->by_age[age] = NULL;
+}
+
+void gc_calls_unfreeze(struct gc_calls *calls)
+{
+    for (size_t i = 0; i < calls->page_count; i++)
+        note_age(calls, calls->pages[i], GC_OLD);
+}
+
 /* ---- In a collection ---- */
 
 static void trace_page(struct gc_call_page *page, struct gc_tracer *tracer)
@@ -322,7 +338,7 @@ struct gc_call *gc_calls_find_dead(struct gc_calls *calls, struct gc_tracer *tra
     for (unsigned age = 0; age <= tracer->oldest; age++)
         for (struct gc_call_page *page = lists[age], *next; page != NULL; page = next) {
             next = page->next_of_age;
-            page->youngest = GC_GENERATIONS;
+            page->youngest = GC_FROZEN;
             settle_page(calls, page, tracer, &dead);
         }
     return dead;

@@ -10,7 +10,7 @@
  * K1  WAITING: `object` is weak. QUEUED: `object` is a root, or 0. IDLE: the
  *     record is a weak reference's, which refers to it.
  * K2  A page's `youngest` is no older than any object of its records; it is in
- *     the list of that age, and in none if that is GC_GENERATIONS.
+ *     the list of that age, and in none if that is GC_FROZEN.
  */
 #ifndef STRATA_CALLS_H
 #define STRATA_CALLS_H
@@ -66,7 +66,7 @@ struct gc_call_page {
     struct gc_call *free;
     struct gc_call_page *next_free; /* pages with a free record */
     bool listed;                    /* in that list */
-    uint8_t youngest;               /* a generation, or GC_GENERATIONS */
+    uint8_t youngest;               /* an age */
     struct gc_call_page *next_of_age;
     struct gc_call_page **link_of_age; /* what refers to this one */
     struct gc_call records[GC_CALL_PAGE_SLOTS];
@@ -114,6 +114,10 @@ void gc_call_unqueue(struct gc_call_queue *queue, struct gc_call *call);
 
 /* Sorts a list, linked through next, by serial: the oldest first, or the newest. */
 struct gc_call *gc_calls_sort(struct gc_call *list, bool newest_first);
+
+/* All their objects are frozen; or of gen2, as far as is known. */
+void gc_calls_freeze(struct gc_calls *calls);
+void gc_calls_unfreeze(struct gc_calls *calls);
 
 /* Queued objects, as roots. */
 void gc_calls_trace(struct gc_calls *calls, struct gc_tracer *tracer);

@@ -32,7 +32,7 @@ static void set_card(struct card_scan *scan, uint8_t *card)
     if (youngest < scan->youngest)
         scan->youngest = youngest;
     if (youngest < scan->age) {
-        uint8_t value = youngest == GC_YOUNG ? GC_CARD_YOUNG : GC_CARD_MIDDLE;
+        uint8_t value = gc_card_for(youngest);
 
         *card = *card > value ? *card : value;
     }
@@ -98,12 +98,13 @@ static struct card_scan begin(struct gc_tracer *tracer, uintptr_t array)
                               .youngest = GC_GENERATIONS};
 }
 
-/* The array stays armed. It is in the log if some slot refers to gen0, in the
- * old set if some slot of a gen2 array refers to gen1. */
+/* The array stays armed. It is in the log if some slot refers to gen0; in the
+ * old set if some slot of an older array refers to gen1, or may; in the frozen
+ * set if it is frozen, and not all that it refers to is. */
 static void finish(struct card_scan *scan)
 {
     uint8_t *log = gc_log_byte(scan->array);
-    uint8_t kept = *log & GC_LOG_REMEMBERED;
+    uint8_t kept = *log & (GC_LOG_REMEMBERED | GC_LOG_FROZEN);
 
     scan->tracer->youngest = scan->youngest;
     if (scan->age == GC_YOUNG)
@@ -115,8 +116,10 @@ static void finish(struct card_scan *scan)
     } else {
         *log = (uint8_t)(GC_LOG_ARMED | kept);
     }
-    if (scan->age == GC_OLD && scan->youngest < GC_OLD && !kept)
+    if (scan->age > GC_MIDDLE && scan->youngest < GC_OLD && !(kept & GC_LOG_REMEMBERED))
         *log |= gc_old_add(scan->tracer->remembered, scan->array);
+    if (scan->age == GC_FROZEN && scan->youngest < GC_FROZEN && !(kept & GC_LOG_FROZEN))
+        *log |= gc_frozen_add(scan->tracer->remembered, scan->array);
 }
 
 /* Ends of the cards' addresses within the array. */
@@ -133,7 +136,7 @@ void gc_cards_scan_all(struct gc_tracer *tracer, uintptr_t array)
     uintptr_t end = array + gc_payload_bytes(scan.type, array);
 
     gc_card_mark(tracer->tables, array, NULL, GC_CARD_CLEAN);
-    *gc_log_byte(array) &= (uint8_t)~GC_LOG_REMEMBERED;
+    *gc_log_byte(array) &= (uint8_t) ~(GC_LOG_REMEMBERED | GC_LOG_FROZEN);
     for (uintptr_t at = array; at < end; at = next_card(at, end))
         visit_card(&scan, at, next_card(at, end));
     finish(&scan);
@@ -142,7 +145,7 @@ void gc_cards_scan_all(struct gc_tracer *tracer, uintptr_t array)
 /* What a card must say for this collection to read it. */
 static uint8_t least_card(const struct gc_tracer *tracer)
 {
-    return tracer->oldest == GC_YOUNG ? GC_CARD_YOUNG : GC_CARD_MIDDLE;
+    return gc_card_for(tracer->oldest);
 }
 
 /* Marked cards on their way: what they cover is fetched while others are
@@ -193,8 +196,10 @@ void gc_cards_scan_marked(struct gc_tracer *tracer, uintptr_t array)
         if (*card >= least) {
             *card = GC_CARD_CLEAN;
             pass_card(&scan, &queue, at, end);
-        } else if (*card == GC_CARD_MIDDLE) {
-            scan.youngest = scan.youngest < GC_MIDDLE ? scan.youngest : GC_MIDDLE;
+        } else if (*card != GC_CARD_CLEAN) {
+            unsigned age = GC_FROZEN - *card;
+
+            scan.youngest = scan.youngest < age ? scan.youngest : age;
         }
         at = next_card(at, end);
     }

@@ -29,7 +29,7 @@ static void open_page(struct gc_handles *handles, struct gc_handle_page *page)
     for (uint32_t i = 0; i < GC_HANDLE_SLOTS; i++)
         page->slots[i] = free_slot(i + 1 < GC_HANDLE_SLOTS ? i + 2 : 0);
     page->first_free = 1;
-    page->youngest = GC_OLD;
+    page->youngest = GC_FROZEN;
     page->owner = handles;
     page->next = handles->pages;
     handles->pages = page;
@@ -107,4 +107,17 @@ void gc_handles_give(struct gc_handles *handles, uintptr_t *slot)
 bool gc_handles_own(const struct gc_handles *handles, const void *slot)
 {
     return gc_handle_page_of(slot)->owner == handles;
+}
+
+void gc_handles_freeze(struct gc_handles *handles)
+{
+    for (struct gc_handle_page *page = handles->pages; page != NULL; page = page->next)
+        page->youngest = GC_FROZEN;
+}
+
+void gc_handles_unfreeze(struct gc_handles *handles)
+{
+    for (struct gc_handle_page *page = handles->pages; page != NULL; page = page->next)
+        if (page->youngest == GC_FROZEN)
+            page->youngest = GC_OLD;
 }

@@ -12,7 +12,7 @@
 
 #include "base/bits.h"
 
-#include <strata/gc.h>
+#include <strata/fork.h>
 
 enum { GC_HANDLE_SLOTS = 59 };
 
@@ -23,7 +23,7 @@ struct gc_handle_page {
     struct gc_handles *owner;
     uint8_t used;
     uint8_t first_free; /* position + 1; 0 if full */
-    uint8_t youngest;   /* generation */
+    uint8_t youngest;   /* an age */
     uint8_t listed;     /* in the list of pages with a free slot */
     uintptr_t slots[GC_HANDLE_SLOTS];
 };
@@ -41,6 +41,10 @@ uintptr_t *gc_handles_take(struct gc_handles *handles);
 
 /* Takes back a slot that is in use. */
 void gc_handles_give(struct gc_handles *handles, uintptr_t *slot);
+
+/* All that they refer to is frozen; or of gen2, as far as is known. */
+void gc_handles_freeze(struct gc_handles *handles);
+void gc_handles_unfreeze(struct gc_handles *handles);
 
 /* Whether the page is theirs in which `slot`, any readable address, would lie. */
 bool gc_handles_own(const struct gc_handles *handles, const void *slot);

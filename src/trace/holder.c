@@ -10,16 +10,20 @@
 void gc_remember(struct gc_tracer *tracer, uintptr_t holder, unsigned age)
 {
     uint8_t *log = gc_log_byte(holder);
-    uint8_t in_old = *log & GC_LOG_REMEMBERED;
+    uint8_t in_sets = *log & (GC_LOG_REMEMBERED | GC_LOG_FROZEN);
 
-    if (age == GC_OLD && tracer->youngest == GC_MIDDLE) {
-        if (!in_old)
-            in_old = gc_old_add(tracer->remembered, holder);
-        *log = GC_LOG_ARMED | in_old;
-        return;
+    if (age > GC_MIDDLE && tracer->youngest == GC_MIDDLE) {
+        if (!(in_sets & GC_LOG_REMEMBERED))
+            in_sets |= gc_old_add(tracer->remembered, holder);
+        in_sets |= GC_LOG_ARMED;
+    } else if (tracer->youngest == GC_OLD) {
+        if (!(in_sets & GC_LOG_FROZEN))
+            in_sets |= gc_frozen_add(tracer->remembered, holder);
+        in_sets |= GC_LOG_ARMED;
+    } else {
+        gc_log_add(tracer->remembered, holder);
     }
-    gc_log_add(tracer->remembered, holder);
-    *log = in_old;
+    *log = in_sets;
 }
 
 void gc_holder_scanned_on(struct gc_tracer *tracer, uintptr_t holder)

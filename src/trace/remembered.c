@@ -10,7 +10,7 @@ enum { FIRST_WORDS = 512 };
 bool gc_remembered_create(struct gc_remembered *remembered, struct gc_tables *tables,
                           size_t capacity)
 {
-    *remembered = (struct gc_remembered){.tables = tables};
+    *remembered = (struct gc_remembered){.tables = tables, .capacity = capacity};
     if (gc_lane_create(&remembered->log, capacity, FIRST_WORDS) &&
         gc_lane_create(&remembered->log_before, capacity, FIRST_WORDS) &&
         gc_lane_create(&remembered->old, capacity, FIRST_WORDS) &&
@@ -26,6 +26,19 @@ void gc_remembered_destroy(struct gc_remembered *remembered)
     gc_lane_destroy(&remembered->log_before);
     gc_lane_destroy(&remembered->old);
     gc_lane_destroy(&remembered->old_before);
+    gc_lane_destroy(&remembered->frozen);
+    gc_lane_destroy(&remembered->frozen_before);
+}
+
+bool gc_remembered_expect_freeze(struct gc_remembered *remembered)
+{
+    if (remembered->frozen_before.capacity != 0)
+        return true;
+    if (gc_lane_create(&remembered->frozen, remembered->capacity, FIRST_WORDS) &&
+        gc_lane_create(&remembered->frozen_before, remembered->capacity, FIRST_WORDS))
+        return true;
+    gc_lane_destroy(&remembered->frozen);
+    return false;
 }
 
 static void flag_block(struct gc_remembered *remembered, uintptr_t holder)
@@ -46,6 +59,14 @@ uint8_t gc_old_add(struct gc_remembered *remembered, uintptr_t holder)
 {
     if (gc_lane_push(&remembered->old, holder))
         return GC_LOG_REMEMBERED;
+    flag_block(remembered, holder);
+    return 0;
+}
+
+uint8_t gc_frozen_add(struct gc_remembered *remembered, uintptr_t holder)
+{
+    if (gc_lane_push(&remembered->frozen, holder))
+        return GC_LOG_FROZEN;
     flag_block(remembered, holder);
     return 0;
 }
@@ -86,7 +107,7 @@ static bool note_card(const struct gc_tables *tables, uintptr_t object, const vo
 {
     uint8_t *log = gc_log_byte(object);
 
-    gc_card_mark(tables, object, slot, age == GC_YOUNG ? GC_CARD_YOUNG : GC_CARD_MIDDLE);
+    gc_card_mark(tables, object, slot, gc_card_for(age));
     if (*log & GC_LOG_NOTED)
         return false;
     *log |= GC_LOG_NOTED;

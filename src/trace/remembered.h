@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * Two sets of holders that a collection must look at although it does not
- * condemn them.
+ * Sets of holders that a collection must look at although it does not condemn
+ * them.
  *
- * The log: holders in gen1 and gen2 that a reference was stored into since the
- * last collection, or that are known to refer to gen0 still. The old set:
- * holders in gen2 known to refer to gen1; only a middle collection reads it.
+ * The log: holders in gen1 and gen2, or frozen, that a reference was stored
+ * into since the last collection, or that are known to refer to gen0 still. The
+ * old set: holders in gen2, or frozen, known to refer to gen1; a middle or full
+ * collection reads it. The frozen set: frozen holders known to refer to what is
+ * not frozen; a full collection reads it.
  *
  * R1  A holder that refers to an object of a younger age is in the set that
  *     the next collection of that age reads, or its block is all-remembered.
@@ -25,14 +27,22 @@ struct gc_remembered {
     struct gc_lane log_before; /* what the collection under way reads */
     struct gc_lane old;
     struct gc_lane old_before;
+    struct gc_lane frozen; /* created when something is frozen first */
+    struct gc_lane frozen_before;
+    size_t capacity; /* of a lane, in words */
     uint64_t logged; /* holders that barriers noted, in all */
     bool lost;       /* some block is all-remembered */
 };
 
 /* What a card says: the youngest that its slots may refer to. */
-enum { GC_CARD_CLEAN = 0, GC_CARD_MIDDLE = 1, GC_CARD_YOUNG = 2 };
+enum { GC_CARD_CLEAN = 0, GC_CARD_YOUNG = GC_FROZEN };
 
-/* Each of the four lanes holds up to `capacity` words. */
+static inline uint8_t gc_card_for(unsigned age)
+{
+    return (uint8_t)(GC_FROZEN - age);
+}
+
+/* Each of the lanes holds up to `capacity` words. */
 bool gc_remembered_create(struct gc_remembered *remembered, struct gc_tables *tables,
                           size_t capacity);
 void gc_remembered_destroy(struct gc_remembered *remembered);
@@ -40,8 +50,13 @@ void gc_remembered_destroy(struct gc_remembered *remembered);
 /* Notes a holder; if the lane cannot grow, flags its block. Never fails. */
 void gc_log_add(struct gc_remembered *remembered, uintptr_t holder);
 
-/* The same for the old set; returns the log bits that say it is in there. */
+/* The same for the old and the frozen set; return the log bits that say it is
+ * in there. */
 uint8_t gc_old_add(struct gc_remembered *remembered, uintptr_t holder);
+uint8_t gc_frozen_add(struct gc_remembered *remembered, uintptr_t holder);
+
+/* Makes the frozen set, if there is none yet; false without memory. */
+bool gc_remembered_expect_freeze(struct gc_remembered *remembered);
 
 /* Whether stores into this object mark cards: large arrays with references. */
 bool gc_has_cards(const struct gc_tables *tables, uintptr_t object);

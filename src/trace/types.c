@@ -56,6 +56,7 @@ void gc_types_destroy(struct gc_types *types)
 {
     destroy_list(types->young);
     destroy_list(types->old);
+    destroy_list(types->frozen);
     destroy_list(types->gone);
     *types = (struct gc_types){0};
 }
@@ -97,7 +98,7 @@ static bool is_gone(const struct gc_made_type *made, const struct gc_tracer *tra
 
 static bool has_old_class(const struct gc_made_type *made, const struct gc_tracer *tracer)
 {
-    return made->class_object == 0 || gc_age_of(tracer->tables, made->class_object) == GC_OLD;
+    return made->class_object == 0 || gc_age_of(tracer->tables, made->class_object) >= GC_OLD;
 }
 
 /* The name was the embedder's. */
@@ -130,6 +131,28 @@ static void settle_list(struct gc_made_type *made, struct gc_types *types,
         }
         made = next;
     }
+}
+
+static void join(struct gc_made_type **from, struct gc_made_type **to)
+{
+    struct gc_made_type **link = from;
+
+    while (*link != NULL)
+        link = &(*link)->next;
+    *link = *to;
+    *to = *from;
+    *from = NULL;
+}
+
+void gc_types_freeze(struct gc_types *types)
+{
+    join(&types->young, &types->frozen);
+    join(&types->old, &types->frozen);
+}
+
+void gc_types_unfreeze(struct gc_types *types)
+{
+    join(&types->frozen, &types->old);
 }
 
 void gc_types_settle(struct gc_types *types, const struct gc_tracer *tracer)

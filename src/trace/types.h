@@ -40,8 +40,9 @@ size_t gc_inline_bytes(const gc_type *type);
 struct gc_types {
     struct gc_made_type *young; /* class object not in gen2, or not known to be */
     struct gc_made_type *old;
-    struct gc_made_type *gone; /* retired and without instances; only if `keeps_gone` */
-    bool keeps_gone;           /* stress: what was an instance shall lead to no freed memory */
+    struct gc_made_type *frozen; /* may have frozen instances: not looked at */
+    struct gc_made_type *gone;   /* retired and without instances; only if `keeps_gone` */
+    bool keeps_gone;             /* stress: what was an instance shall lead to no freed memory */
 };
 
 /* The descriptor made at run time that this is, or NULL. */
@@ -59,6 +60,10 @@ void gc_types_trace(struct gc_types *types, struct gc_tracer *tracer);
 
 /* An instance of a retired type is scanned for the first time. */
 void gc_type_seen(struct gc_tracer *tracer, const gc_type *type);
+
+/* All become frozen, with their class objects; or of gen2. */
+void gc_types_freeze(struct gc_types *types);
+void gc_types_unfreeze(struct gc_types *types);
 
 /* After a trace: sorts by the age of class objects; after a full one, frees
  * retired types without instances and tells their owners. */

@@ -221,7 +221,7 @@ static void settle_one(struct gc_weakrefs *weakrefs, struct gc_tracer *tracer,
 {
     struct entry entry = look_at(tracer, address);
 
-    if (entry.old->referent != 0 && tracer->oldest != GC_OLD)
+    if (entry.old->referent != 0 && !weakrefs->is_emptied)
         unlink_from(weakrefs, entry.old);
     if (entry.now == 0) {
         drop_call(&entry, calls);
@@ -233,8 +233,32 @@ static void settle_one(struct gc_weakrefs *weakrefs, struct gc_tracer *tracer,
     }
 }
 
+/* Puts the list of `from` in front of that of `to`. */
+static void join(struct gc_weakrefs *weakrefs, unsigned from, unsigned to)
+{
+    uintptr_t *link = &weakrefs->lists[from];
+
+    while (*link != 0)
+        link = &at(*link)->next;
+    *link = weakrefs->lists[to];
+    weakrefs->lists[to] = weakrefs->lists[from];
+    weakrefs->lists[from] = 0;
+}
+
+void gc_weakrefs_freeze(struct gc_weakrefs *weakrefs)
+{
+    for (unsigned age = 0; age < GC_GENERATIONS; age++)
+        join(weakrefs, age, GC_FROZEN);
+}
+
+void gc_weakrefs_unfreeze(struct gc_weakrefs *weakrefs)
+{
+    join(weakrefs, GC_FROZEN, GC_OLD);
+}
+
 /* Lists are taken before any is filled again. A full collection files all
- * anew, so it empties the index instead of unlinking each. */
+ * anew, so it empties the index instead of unlinking each, unless there are
+ * frozen ones, which stay. */
 void gc_weakrefs_settle(struct gc_weakrefs *weakrefs, struct gc_tracer *tracer,
                         struct gc_calls *calls, struct gc_call **due)
 {
@@ -244,7 +268,8 @@ void gc_weakrefs_settle(struct gc_weakrefs *weakrefs, struct gc_tracer *tracer,
         lists[age] = weakrefs->lists[age];
         weakrefs->lists[age] = 0;
     }
-    if (tracer->oldest == GC_OLD) {
+    weakrefs->is_emptied = tracer->oldest == GC_OLD && weakrefs->lists[GC_FROZEN] == 0;
+    if (weakrefs->is_emptied) {
         memset(weakrefs->buckets, 0, (weakrefs->mask + 1) * sizeof *weakrefs->buckets);
         weakrefs->count = 0;
     }

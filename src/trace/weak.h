@@ -35,10 +35,11 @@ extern const gc_type gc_weakref_types[GC_WEAK_TYPES];
 enum { GC_WEAK_FEW = 4 };
 
 struct gc_weakrefs {
-    uintptr_t lists[GC_GENERATIONS];
+    uintptr_t lists[GC_AGES];
     uintptr_t *buckets; /* `few` at first */
     size_t mask;
-    size_t count; /* in the index */
+    size_t count;    /* in the index */
+    bool is_emptied; /* the index was, by the collection under way */
     uintptr_t few[GC_WEAK_FEW];
 };
 
@@ -60,6 +61,11 @@ static inline unsigned gc_weakref_flags(const gc_type *type)
 void gc_weakrefs_add(struct gc_weakrefs *weakrefs, struct gc_weakref *weakref);
 void gc_weakrefs_remove(struct gc_weakrefs *weakrefs, struct gc_weakref *weakref);
 struct gc_weakref *gc_weakrefs_of(const struct gc_weakrefs *weakrefs, uintptr_t referent);
+
+/* All of them and their referents become frozen; or of gen2. What is frozen
+ * stands last in its chain, where making and dropping others does not write. */
+void gc_weakrefs_freeze(struct gc_weakrefs *weakrefs);
+void gc_weakrefs_unfreeze(struct gc_weakrefs *weakrefs);
 
 /* Before finalizers revive anything: ordinary weak references to the dead
  * shall be cleared. Callbacks of those that are alive are put in front of the

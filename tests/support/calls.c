@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "support/calls.h"
 
+#include <strata/fork.h>
+
 gc_heap *heap_to_call;
 const struct call *call;
 
@@ -31,6 +33,16 @@ static void allocate_array(gc_mutator *mutator)
 static void collect_young(gc_mutator *mutator)
 {
     gc_collect(mutator, 0, NULL);
+}
+
+static void freeze_all(gc_mutator *mutator)
+{
+    gc_freeze(mutator, 0);
+}
+
+static void unfreeze_all(gc_mutator *mutator)
+{
+    gc_unfreeze(mutator);
 }
 
 static void compact_all(gc_mutator *mutator)
@@ -210,6 +222,8 @@ static const struct call calls[] = {
     {gc_safepoint, "gc_safepoint", CALL_INLINE},
     {collect_young, "gc_collect", CALL_COLLECTS},
     {compact_all, "gc_compact", CALL_COLLECTS},
+    {freeze_all, "gc_freeze", CALL_COLLECTS},
+    {unfreeze_all, "gc_unfreeze", CALL_COLLECTS},
     {gc_mutator_detach, "gc_mutator_detach", CALL_DETACHES},
     {trim, "gc_trim", CALL_OTHER},
     {pin_the_array, "gc_pin", CALL_OTHER},

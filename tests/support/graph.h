@@ -10,6 +10,8 @@
 
 #include "support/heap.h"
 
+#include <strata/fork.h>
+
 #define KIB ((size_t)1 << 10)
 #define MIB ((size_t)1 << 20)
 
@@ -38,8 +40,8 @@ size_t bytes_of(const void *object);
 
 /* The whole heap as gc_heap_visit shows it. */
 struct recount {
-    size_t objects[GC_GENERATIONS];
-    size_t bytes[GC_GENERATIONS];
+    size_t objects[GC_FROZEN + 1];
+    size_t bytes[GC_FROZEN + 1];
     size_t all_objects;
     size_t all_bytes;
 };
