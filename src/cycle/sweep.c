@@ -20,12 +20,30 @@ static unsigned occupied_lines(const struct gc_tables *tables, uint32_t block)
     return occupied;
 }
 
-static void adopt_marks(struct gc_tables *tables, uint32_t block)
+/* Marks become starts; returns how many there are. */
+static size_t adopt_marks(struct gc_tables *tables, uint32_t block)
 {
-    size_t bytes = GC_BLOCK_WORDS * sizeof(uint64_t);
+    uint64_t *starts = gc_block_bits(tables->starts, block);
+    uint64_t *marks = gc_block_bits(tables->marks, block);
+    size_t objects = 0;
 
-    memcpy(gc_block_bits(tables->starts, block), gc_block_bits(tables->marks, block), bytes);
-    memset(gc_block_bits(tables->marks, block), 0, bytes);
+    for (int i = 0; i < GC_BLOCK_WORDS; i++) {
+        objects += gc_bit_count(marks[i]);
+        starts[i] = marks[i];
+        marks[i] = 0;
+    }
+    return objects;
+}
+
+/* What survived where it was. */
+static void count_in_place(struct gc_collector *collector, unsigned age, size_t objects,
+                           size_t bytes)
+{
+    struct gc_trace_counts *counts = &collector->tracer.counts;
+
+    counts->in_place_bytes += bytes;
+    counts->bytes[age] += bytes;
+    counts->objects[age] += objects;
 }
 
 static void free_large(struct gc_collector *collector, uint32_t block)
@@ -80,15 +98,15 @@ static void keep_block(struct gc_collector *collector, uint32_t block, unsigned 
     struct gc_tables *tables = &collector->tables;
     struct gc_block *info = &tables->blocks[block];
     unsigned age = gc_state_age(tables->state[block]);
+    size_t bytes = (size_t)tables->live[block] * GC_GRANULE_BYTES;
 
     if (collector->quarantine.keeps)
         gc_quarantine_poison(&collector->quarantine, block, collector->collections + 1);
-    adopt_marks(tables, block);
+    count_in_place(collector, age, adopt_marks(tables, block), bytes);
     if (info->flags & GC_BLOCK_HAS_PINS)
         gc_block_visit(tables, block, tables->starts, unpin, NULL);
     if (age > info->generation)
-        collector->tracer.counts.promoted_in_place_bytes +=
-            (size_t)tables->live[block] * GC_GRANULE_BYTES;
+        collector->tracer.counts.promoted_in_place_bytes += bytes;
     info->flags &= (uint8_t) ~(GC_BLOCK_UNPARSED | GC_BLOCK_HAS_PINS);
     info->flags |= GC_BLOCK_SWEPT;
     info->fresh_end = 0;
@@ -136,6 +154,7 @@ static void keep_large(struct gc_collector *collector, uint32_t block, uintptr_t
     size_t granule = gc_granule_of(tables, object);
 
     tables->marks[granule >> 6] &= ~((uint64_t)1 << (granule & 63));
+    count_in_place(collector, age, 1, bytes);
     if (age > tables->blocks[block].generation)
         collector->tracer.counts.promoted_in_place_bytes += bytes;
     gc_generation_add(&collector->spaces, block, age);

@@ -172,7 +172,7 @@ static void configure(gc_heap *heap, const struct gc_settings *settings)
     collector->stacks = heap->options.stacks;
     collector->decommit_delay = (uint8_t)heap->options.decommit_delay;
     collector->prefetch_bytes = 2 * gc_os_cache_bytes();
-    collector->tracer.tags = heap->options.reference_tags;
+    gc_tracer_set_tags(&collector->tracer, heap->options.reference_tags);
     if (heap->options.check == GC_CHECK_DEEP)
         collector->on_phase = gc_inspection.on_phase;
     set_limits(heap);

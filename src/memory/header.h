@@ -41,6 +41,7 @@ enum {
 enum { GC_FORWARDED = 1, GC_LENGTH_TAG = 2, GC_WORD_TAGS = 3 };
 
 static const uint64_t GC_TYPE_MASK = ((uint64_t)1 << 48) - 1;
+static const uint64_t GC_PINNED_BITS = (uint64_t)(GC_STATE_PINNED | GC_STATE_PINNED_ONCE) << 56;
 
 static inline uint64_t *gc_header(uintptr_t object)
 {
@@ -79,7 +80,7 @@ static inline void gc_forward(uintptr_t object, uintptr_t copy)
 
 static inline bool gc_is_pinned(uint64_t header)
 {
-    return ((header >> 56) & (GC_STATE_PINNED | GC_STATE_PINNED_ONCE)) != 0;
+    return (header & GC_PINNED_BITS) != 0;
 }
 
 /* The type, also of an object that has moved in this collection. */

@@ -165,12 +165,12 @@ static inline uint8_t gc_state(unsigned age, enum gc_action action)
 }
 
 /* A free block counts as older than everything. */
-static inline unsigned gc_state_age(uint8_t state)
+static inline unsigned gc_state_age(unsigned state)
 {
-    return (unsigned)(state >> 2) - 1;
+    return (state >> 2) - 1;
 }
 
-static inline enum gc_action gc_state_action(uint8_t state)
+static inline enum gc_action gc_state_action(unsigned state)
 {
     return (enum gc_action)(state & 3);
 }

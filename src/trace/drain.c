@@ -63,7 +63,9 @@ GC_ALWAYS_INLINE void scan_object(struct gc_tracer *tracer, uintptr_t object,
     const gc_type *type = gc_header_type(*gc_header(object));
 
     tracer->youngest = GC_GENERATIONS;
-    if (GC_UNLIKELY(type->kind == GC_KIND_REFERENCES || type->kind == GC_KIND_ARRAY)) {
+    if (GC_LIKELY(type->kind == GC_KIND_STRUCT)) {
+        gc_scan_offsets(tracer, object, type->refs, type->ref_count, visit);
+    } else if (type->kind == GC_KIND_REFERENCES || type->kind == GC_KIND_ARRAY) {
         if (GC_UNLIKELY(gc_has_cards(tracer->tables, object))) {
             gc_cards_scan_all(tracer, object);
             return;
@@ -71,8 +73,6 @@ GC_ALWAYS_INLINE void scan_object(struct gc_tracer *tracer, uintptr_t object,
         gc_scan_offsets(tracer, object, type->refs, type->ref_count, visit);
         if (gc_has_elements(type))
             scan_piece(tracer, object, type, 0, visit);
-    } else if (GC_LIKELY(type->kind == GC_KIND_STRUCT)) {
-        gc_scan_offsets(tracer, object, type->refs, type->ref_count, visit);
     } else if (GC_UNLIKELY(type->kind == GC_KIND_RETIRED)) {
         note_retired(tracer, object, type);
         return;
@@ -111,8 +111,11 @@ static void drain_plain(struct gc_tracer *tracer)
     while (tracer->stack.count > 0) {
         uintptr_t entry = tracer->stack.words[--tracer->stack.count];
 
-        if (GC_LIKELY(entry & GC_STACK_ARRAY))
-            scan_entry(tracer, entry, gc_follow);
+        if (GC_LIKELY((entry & 3) == GC_STACK_OBJECT))
+            scan_object(tracer, entry - GC_STACK_OBJECT, gc_follow);
+        else if (entry & GC_STACK_ARRAY)
+            scan_on(tracer, entry - GC_STACK_ARRAY, tracer->stack.words[--tracer->stack.count],
+                    gc_follow);
         else /* pinned */
             gc_mark_in_place(tracer, entry, tracer->state[gc_block_of(tracer->tables, entry)]);
     }

@@ -23,12 +23,6 @@ GC_ALWAYS_INLINE void gc_push_object(struct gc_tracer *tracer, uintptr_t object)
         gc_stack_overflow(tracer, object);
 }
 
-GC_ALWAYS_INLINE void gc_count_survivor(struct gc_tracer *tracer, unsigned age, size_t bytes)
-{
-    tracer->counts.bytes[age] += bytes;
-    tracer->counts.objects[age]++;
-}
-
 GC_ALWAYS_INLINE bool gc_test_and_mark(struct gc_tracer *tracer, uintptr_t object)
 {
     size_t granule = (object - GC_HEADER_BYTES - tracer->base) >> GC_GRANULE_LOG2;
@@ -40,23 +34,31 @@ GC_ALWAYS_INLINE bool gc_test_and_mark(struct gc_tracer *tracer, uintptr_t objec
     return true;
 }
 
-/* Stamps the lines of an object just marked, and counts it. */
-GC_ALWAYS_INLINE void gc_settle_in_place(struct gc_tracer *tracer, uintptr_t object,
-                                         const gc_type *type, uint8_t state)
+/* From its first byte to its end. Most types say it in one word. */
+GC_ALWAYS_INLINE size_t gc_traced_bytes(const gc_type *type, uintptr_t object)
 {
-    uintptr_t end = gc_object_end(type, object);
-    uintptr_t start = object - GC_HEADER_BYTES - gc_prefix_bytes(type);
-
-    if (gc_state_action(state) != GC_IN_PLACE_LARGE) {
-        gc_lines_occupy(tracer->tables, start, end);
-        tracer->tables->live[gc_block_of(tracer->tables, object)] +=
-            (uint16_t)((end - start) >> GC_GRANULE_LOG2);
-    }
-    tracer->counts.in_place_bytes += end - start;
-    gc_count_survivor(tracer, gc_state_age(state), end - start);
+    if (GC_LIKELY(type->object_bytes <= GC_SMALL_BYTES))
+        return type->object_bytes;
+    return gc_extent_bytes(type, object);
 }
 
-static inline void gc_mark_in_place(struct gc_tracer *tracer, uintptr_t object, uint8_t state)
+/* Stamps the lines of an object just marked, and counts its granules. */
+GC_ALWAYS_INLINE void gc_settle_in_place(struct gc_tracer *tracer, uintptr_t object,
+                                         const gc_type *type, unsigned state)
+{
+    size_t bytes = gc_traced_bytes(type, object);
+    size_t from = object - GC_HEADER_BYTES - gc_prefix_bytes(type) - tracer->base;
+    size_t line = from >> GC_LINE_LOG2, last = (from + bytes - 1) >> GC_LINE_LOG2;
+
+    if (GC_UNLIKELY(gc_state_action(state) == GC_IN_PLACE_LARGE))
+        return;
+    tracer->lines[last] = 1;
+    for (; line < last; line++)
+        tracer->lines[line] = 1;
+    tracer->live[from >> GC_BLOCK_LOG2] += (uint16_t)(bytes >> GC_GRANULE_LOG2);
+}
+
+static inline void gc_mark_in_place(struct gc_tracer *tracer, uintptr_t object, unsigned state)
 {
     const gc_type *type;
 
@@ -68,15 +70,19 @@ static inline void gc_mark_in_place(struct gc_tracer *tracer, uintptr_t object, 
         gc_push_object(tracer, object);
 }
 
-/* Copies words; objects are short. */
-GC_ALWAYS_INLINE void gc_copy_words(uint64_t *to, const uint64_t *from, size_t bytes)
+/* Copies words, at least one; objects are short. */
+GC_ALWAYS_INLINE void gc_copy_words(uint64_t *to, const uint64_t *from, size_t count)
 {
-    if (GC_UNLIKELY(bytes > 128)) {
-        __builtin_memcpy(to, from, bytes);
+    if (GC_UNLIKELY(count > 16)) {
+        __builtin_memcpy(to, from, count * sizeof *to);
         return;
     }
-    for (size_t i = 0; i < bytes / sizeof *to; i++)
-        to[i] = from[i];
+    if (count & 1) {
+        *to++ = *from++;
+        count--;
+    }
+    for (; count != 0; count -= 2, to += 2, from += 2)
+        __builtin_memcpy(to, from, 2 * sizeof *to);
 }
 
 /* Of what moves to gen2, that which was there before is not promoted. */
@@ -87,32 +93,32 @@ static inline void gc_count_compacted(struct gc_tracer *tracer, uintptr_t object
 }
 
 /* An object that cannot be copied stays, and its block with it. */
-void gc_keep_in_place(struct gc_tracer *tracer, uintptr_t object, uint8_t state);
+void gc_keep_in_place(struct gc_tracer *tracer, uintptr_t object, unsigned state);
+
+/* The header of a copy: armed, as most are once they have been scanned. */
+GC_ALWAYS_INLINE uint64_t gc_header_of_copy(uint64_t header)
+{
+    return (header & ~((uint64_t)0xff << 48)) | (uint64_t)GC_LOG_ARMED << 48;
+}
+
+/* A copy of what is not simply so many words from its header on. */
+uintptr_t gc_evacuate_odd(struct gc_tracer *tracer, uintptr_t object, unsigned state);
 
 GC_ALWAYS_INLINE uintptr_t gc_evacuate(struct gc_tracer *tracer, uintptr_t object, uint64_t header,
-                                       uint8_t state)
+                                       unsigned state)
 {
     const gc_type *type = gc_header_type(header);
-    size_t prefix = gc_prefix_bytes(type), bytes = gc_extent_bytes(type, object);
-    /* A block kept young sends up what moves out of it all the same. */
-    unsigned generation = gc_state_age(state) == GC_YOUNG ? GC_MIDDLE : gc_state_age(state);
-    struct gc_run *run = &tracer->to[generation];
-    uintptr_t start = run->bump, copy;
+    size_t bytes = type->object_bytes;
+    struct gc_run *run = tracer->run_for[gc_state_age(state)];
+    uintptr_t copy = run->bump + GC_HEADER_BYTES, end = run->bump + bytes;
 
-    if (GC_UNLIKELY(bytes > run->limit - start || type->alignment != GC_GRANULE_BYTES)) {
-        start = gc_copy_room(tracer, type, generation, bytes);
-        if (start == 0) {
-            gc_keep_in_place(tracer, object, state);
-            return object;
-        }
-    } else {
-        run->bump = start + bytes;
-    }
-    copy = start + prefix + GC_HEADER_BYTES;
-    gc_copy_words((uint64_t *)start, (const uint64_t *)(object - GC_HEADER_BYTES - prefix), bytes);
-    *gc_log_byte(copy) = 0;
-    gc_forward(object, copy);
+    if (GC_UNLIKELY(end > run->limit)) /* GC_OUT_OF_LINE is more than any room */
+        return gc_evacuate_odd(tracer, object, state);
+    run->bump = end;
     run->objects++;
+    *gc_header(copy) = gc_header_of_copy(header);
+    gc_copy_words((uint64_t *)copy, (const uint64_t *)object, bytes / sizeof(uint64_t) - 1);
+    gc_forward(object, copy);
     if (GC_UNLIKELY(tracer->compacting))
         gc_count_compacted(tracer, object, bytes);
     if (type->kind != GC_KIND_LEAF)
@@ -121,7 +127,7 @@ GC_ALWAYS_INLINE uintptr_t gc_evacuate(struct gc_tracer *tracer, uintptr_t objec
 }
 
 /* Follows an edge to a condemned object; returns where the object is now. */
-GC_ALWAYS_INLINE uintptr_t gc_resolve(struct gc_tracer *tracer, uintptr_t object, uint8_t state)
+GC_ALWAYS_INLINE uintptr_t gc_resolve(struct gc_tracer *tracer, uintptr_t object, unsigned state)
 {
     uint64_t header;
 
@@ -130,39 +136,57 @@ GC_ALWAYS_INLINE uintptr_t gc_resolve(struct gc_tracer *tracer, uintptr_t object
         return object;
     }
     header = *gc_header(object);
-    if (gc_is_forwarded(header))
-        return gc_forwarding(header);
-    if (GC_UNLIKELY(gc_is_pinned(header))) {
+    if (header & (GC_FORWARDED | GC_PINNED_BITS)) {
+        if (gc_is_forwarded(header))
+            return gc_forwarding(header);
         gc_keep_in_place(tracer, object, state);
         return object;
     }
     return gc_evacuate(tracer, object, header, state);
 }
 
-/* What a word leads to: false if that is nothing of this collection. Notes the
- * age of what it leads to. */
-GC_ALWAYS_INLINE bool gc_is_condemned(struct gc_tracer *tracer, uintptr_t word, uint8_t *state)
+/* Notes the age of what a reference leads to; whether that is condemned. */
+GC_ALWAYS_INLINE bool gc_note_target(struct gc_tracer *tracer, unsigned state)
+{
+    if (gc_state_age(state) < tracer->youngest)
+        tracer->youngest = gc_state_age(state);
+    return gc_state_action(state) != GC_LEAVE;
+}
+
+/* The granule of what a plain reference leads to; more than there are if the
+ * word is none. The rotation tests alignment and range at once: low bits that
+ * are set make the number too large. */
+GC_ALWAYS_INLINE uintptr_t gc_plain_granule(const struct gc_tracer *tracer, uintptr_t word)
 {
     uintptr_t offset = word - tracer->base;
 
-    if (offset >= tracer->bytes || !(tracer->tags >> (word & 7) & 1))
-        return false;
-    *state = tracer->state[offset >> GC_BLOCK_LOG2];
-    if (gc_state_age(*state) < tracer->youngest)
-        tracer->youngest = gc_state_age(*state);
-    return gc_state_action(*state) != GC_LEAVE;
+    return offset >> GC_GRANULE_LOG2 | offset << (64 - GC_GRANULE_LOG2);
 }
+
+GC_ALWAYS_INLINE unsigned gc_granule_state(const struct gc_tracer *tracer, uintptr_t granule)
+{
+    return tracer->state[granule >> (GC_BLOCK_LOG2 - GC_GRANULE_LOG2)];
+}
+
+/* The same for a slot that holds no plain reference; `queued` says which. */
+void gc_visit_tagged(struct gc_tracer *tracer, void *slot, bool queued);
 
 GC_ALWAYS_INLINE void gc_follow(struct gc_tracer *tracer, void *slot)
 {
-    uintptr_t word = gc_load_word(slot), object = word & ~(uintptr_t)7, now;
-    uint8_t state;
+    uintptr_t word = gc_load_word(slot), granule = gc_plain_granule(tracer, word), now;
+    unsigned state;
 
-    if (!gc_is_condemned(tracer, word, &state))
+    if (granule >= tracer->granules) {
+        if (GC_UNLIKELY(tracer->other_tags != 0))
+            gc_visit_tagged(tracer, slot, false);
         return;
-    now = gc_resolve(tracer, object, state);
-    if (now != object)
-        gc_store_word(slot, now | (word & 7));
+    }
+    state = gc_granule_state(tracer, granule);
+    if (!gc_note_target(tracer, state))
+        return;
+    now = gc_resolve(tracer, word, state);
+    if (now != word)
+        gc_store_word(slot, now);
 }
 
 /* The same, and if it leads to a key that ephemerons wait for, they fire. */
@@ -185,17 +209,29 @@ static inline void gc_watch_key(struct gc_tracer *tracer, uintptr_t object)
         gc_ephemeron_fire(tracer, object);
 }
 
+/* Puts an edge to a condemned object aside; false if there is no room. */
+GC_ALWAYS_INLINE bool gc_queue_edge(struct gc_tracer *tracer, void *slot, uintptr_t object,
+                                    unsigned state)
+{
+    uintptr_t entry = gc_state_action(state) == GC_EVACUATE ? (uintptr_t)slot | GC_STACK_SLOT
+                                                            : object | GC_STACK_EDGE;
+
+    return GC_LIKELY(gc_lane_push(&tracer->stack, entry));
+}
+
 /* Queues an edge to be followed when what it touches has been fetched. */
 GC_ALWAYS_INLINE void gc_queue(struct gc_tracer *tracer, void *slot)
 {
-    uintptr_t word = gc_load_word(slot), entry;
-    uint8_t state;
+    uintptr_t word = gc_load_word(slot), granule = gc_plain_granule(tracer, word);
+    unsigned state;
 
-    if (!gc_is_condemned(tracer, word, &state))
+    if (granule >= tracer->granules) {
+        if (GC_UNLIKELY(tracer->other_tags != 0))
+            gc_visit_tagged(tracer, slot, true);
         return;
-    entry = gc_state_action(state) == GC_EVACUATE ? (uintptr_t)slot | GC_STACK_SLOT
-                                                  : (word & ~(uintptr_t)7) | GC_STACK_EDGE;
-    if (GC_UNLIKELY(!gc_lane_push(&tracer->stack, entry)))
+    }
+    state = gc_granule_state(tracer, granule);
+    if (gc_note_target(tracer, state) && !gc_queue_edge(tracer, slot, word, state))
         gc_follow(tracer, slot);
 }
 

@@ -4,6 +4,8 @@
  */
 #include "trace/edge.h"
 
+#include <string.h>
+
 /* Bytes to leave out so that the payload is aligned; they are zeroed, for a
  * parse passes over zeroes. */
 static size_t padding_for(const gc_type *type, uintptr_t start)
@@ -11,6 +13,14 @@ static size_t padding_for(const gc_type *type, uintptr_t start)
     uintptr_t payload = start + gc_prefix_bytes(type) + GC_HEADER_BYTES;
 
     return gc_round_up(payload, type->alignment) - payload;
+}
+
+/* A block kept young sends up what moves out of it all the same. */
+static unsigned copy_generation(unsigned state)
+{
+    unsigned age = gc_state_age(state);
+
+    return age == GC_YOUNG ? GC_MIDDLE : age;
 }
 
 static uintptr_t bump(struct gc_run *run, const gc_type *type, size_t bytes)
@@ -50,7 +60,37 @@ uintptr_t gc_copy_room(struct gc_tracer *tracer, const gc_type *type, unsigned g
     return bump(run, type, bytes);
 }
 
-void gc_keep_in_place(struct gc_tracer *tracer, uintptr_t object, uint8_t state)
+uintptr_t gc_evacuate_odd(struct gc_tracer *tracer, uintptr_t object, unsigned state)
+{
+    uint64_t header = *gc_header(object);
+    const gc_type *type = gc_header_type(header);
+    size_t prefix = gc_prefix_bytes(type), bytes = gc_extent_bytes(type, object);
+    unsigned generation = copy_generation(state);
+    struct gc_run *run = &tracer->to[generation];
+    uintptr_t start = run->bump, copy;
+
+    if (bytes > run->limit - start || type->alignment != GC_GRANULE_BYTES) {
+        start = gc_copy_room(tracer, type, generation, bytes);
+        if (start == 0) {
+            gc_keep_in_place(tracer, object, state);
+            return object;
+        }
+    } else {
+        run->bump = start + bytes;
+    }
+    copy = start + prefix + GC_HEADER_BYTES;
+    memcpy((void *)start, (const void *)(object - GC_HEADER_BYTES - prefix), bytes);
+    *gc_header(copy) = gc_header_of_copy(header);
+    gc_forward(object, copy);
+    run->objects++;
+    if (tracer->compacting)
+        gc_count_compacted(tracer, object, bytes);
+    if (type->kind != GC_KIND_LEAF)
+        gc_push_object(tracer, copy);
+    return copy;
+}
+
+void gc_keep_in_place(struct gc_tracer *tracer, uintptr_t object, unsigned state)
 {
     uint8_t *bits = gc_state_byte(object);
 

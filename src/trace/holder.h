@@ -18,7 +18,7 @@ void gc_holder_scanned_on(struct gc_tracer *tracer, uintptr_t holder);
 /* After a scan, tracer->youngest being the youngest age met. */
 static inline void gc_holder_scanned(struct gc_tracer *tracer, uintptr_t holder)
 {
-    unsigned age = gc_age_of(tracer->tables, holder);
+    unsigned age = gc_state_age(tracer->state[(holder - tracer->base) >> GC_BLOCK_LOG2]);
     uint8_t *log = gc_log_byte(holder);
 
     if (age == GC_YOUNG)

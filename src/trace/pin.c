@@ -6,7 +6,7 @@
 #include "trace/edge.h"
 
 /* The condemned object that the word leads to, or 0. */
-static uintptr_t condemned_target(struct gc_tracer *tracer, uintptr_t word, uint8_t *state)
+static uintptr_t condemned_target(struct gc_tracer *tracer, uintptr_t word, unsigned *state)
 {
     uintptr_t object, address = word - 1;
 
@@ -19,7 +19,7 @@ static uintptr_t condemned_target(struct gc_tracer *tracer, uintptr_t word, uint
     return object;
 }
 
-static void pin(struct gc_tracer *tracer, uintptr_t object, uint8_t state)
+static void pin(struct gc_tracer *tracer, uintptr_t object, unsigned state)
 {
     uint8_t *bits = gc_state_byte(object);
     struct gc_block *block;
@@ -38,7 +38,7 @@ static void pin(struct gc_tracer *tracer, uintptr_t object, uint8_t state)
 
 void gc_pin_root(struct gc_tracer *tracer, uintptr_t word)
 {
-    uint8_t state;
+    unsigned state;
     uintptr_t object = condemned_target(tracer, word, &state);
 
     if (object == 0)
@@ -50,7 +50,7 @@ void gc_pin_root(struct gc_tracer *tracer, uintptr_t word)
 
 void gc_pin_target(struct gc_tracer *tracer, uintptr_t word)
 {
-    uint8_t state;
+    unsigned state;
     uintptr_t object = condemned_target(tracer, word, &state);
 
     if (object != 0)
@@ -59,7 +59,7 @@ void gc_pin_target(struct gc_tracer *tracer, uintptr_t word)
 
 void gc_trace_ambiguous(struct gc_tracer *tracer, uintptr_t word)
 {
-    uint8_t state;
+    unsigned state;
     uintptr_t object;
 
     if (!gc_in_range(tracer->tables, word - 1))

@@ -17,7 +17,12 @@ bool gc_tracer_create(struct gc_tracer *tracer, struct gc_spaces *spaces,
                                  .bytes = tables->bytes,
                                  .state = tables->state,
                                  .marks = tables->marks,
-                                 .tags = 1};
+                                 .lines = tables->lines,
+                                 .live = tables->live};
+    /* A block kept young sends up what moves out of it all the same. */
+    tracer->run_for[GC_YOUNG] = tracer->run_for[GC_MIDDLE] = &tracer->to[GC_MIDDLE];
+    tracer->run_for[GC_OLD] = &tracer->to[GC_OLD];
+    gc_tracer_set_tags(tracer, 1);
     return gc_ephemerons_create(&tracer->ephemerons, tables->bytes) &&
            gc_lane_create(&tracer->stack, capacity, first);
 }
@@ -26,6 +31,13 @@ void gc_tracer_destroy(struct gc_tracer *tracer)
 {
     gc_ephemerons_destroy(&tracer->ephemerons);
     gc_lane_destroy(&tracer->stack);
+}
+
+void gc_tracer_set_tags(struct gc_tracer *tracer, unsigned tags)
+{
+    tracer->tags = tags;
+    tracer->other_tags = tags & ~1u;
+    tracer->granules = tags & 1 ? tracer->bytes >> GC_GRANULE_LOG2 : 0;
 }
 
 void gc_tracer_begin(struct gc_tracer *tracer, unsigned oldest, bool prefetching)
@@ -66,23 +78,51 @@ void gc_trace_edge(struct gc_tracer *tracer, void *slot)
     gc_follow_as_due(tracer, slot);
 }
 
-void gc_follow_watching(struct gc_tracer *tracer, void *slot)
+/* The state of the block that a word leads to, 0 if that is nothing of the heap. */
+static unsigned state_of_target(const struct gc_tracer *tracer, uintptr_t word)
 {
-    uintptr_t word = gc_load_word(slot), object = word & ~(uintptr_t)7, now;
-    uint8_t state;
+    uintptr_t offset = word - tracer->base;
 
-    if (!gc_is_condemned(tracer, word, &state))
-        return;
-    gc_watch_key(tracer, object);
-    now = gc_resolve(tracer, object, state);
+    if (offset >= tracer->bytes || !(tracer->tags >> (word & 7) & 1))
+        return 0;
+    return tracer->state[offset >> GC_BLOCK_LOG2];
+}
+
+/* The tag stays with the slot. */
+static void follow_tagged(struct gc_tracer *tracer, void *slot, unsigned state)
+{
+    uintptr_t word = gc_load_word(slot), object = word & ~(uintptr_t)7;
+    uintptr_t now = gc_resolve(tracer, object, state);
+
     if (now != object)
         gc_store_word(slot, now | (word & 7));
+}
+
+void gc_visit_tagged(struct gc_tracer *tracer, void *slot, bool queued)
+{
+    uintptr_t word = gc_load_word(slot);
+    unsigned state = state_of_target(tracer, word);
+
+    if (gc_note_target(tracer, state) &&
+        !(queued && gc_queue_edge(tracer, slot, word & ~(uintptr_t)7, state)))
+        follow_tagged(tracer, slot, state);
+}
+
+void gc_follow_watching(struct gc_tracer *tracer, void *slot)
+{
+    uintptr_t word = gc_load_word(slot);
+    unsigned state = state_of_target(tracer, word);
+
+    if (!gc_note_target(tracer, state))
+        return;
+    gc_watch_key(tracer, word & ~(uintptr_t)7);
+    follow_tagged(tracer, slot, state);
 }
 
 uintptr_t gc_trace_kept(struct gc_tracer *tracer, uintptr_t object)
 {
     uintptr_t offset = object - tracer->base;
-    uint8_t state;
+    unsigned state;
 
     if (offset >= tracer->bytes)
         return object;

@@ -37,7 +37,7 @@ struct gc_visitor {
 
 struct gc_trace_counts {
     size_t moved_bytes;
-    size_t in_place_bytes;
+    size_t in_place_bytes;        /* the sweep's to count */
     size_t bytes[GC_GENERATIONS]; /* survivors, by the generation they are in now */
     size_t objects[GC_GENERATIONS];
     size_t compacted_bytes; /* moved within gen2 */
@@ -67,26 +67,31 @@ struct gc_ephemerons {
 struct gc_tracer {
     /* What an edge needs, together. */
     uintptr_t base;
-    size_t bytes;
+    size_t granules; /* of the range, if untagged words are references, else 0 */
     const uint8_t *state;
     uint64_t *marks;
-    unsigned tags;     /* bit t: words tagged t are references */
-    unsigned youngest; /* age of the youngest that the holder at hand refers to */
+    uint8_t *lines;
+    uint16_t *live;
+    unsigned youngest;   /* age of the youngest that the holder at hand refers to */
+    unsigned other_tags; /* bit t, but for 0: words tagged t are references */
+    bool compacting;     /* blocks of gen2 are evacuated */
     bool prefetching;
     bool overflowed; /* some block is flagged */
 
+    unsigned tags; /* the same, with bit 0 */
+    size_t bytes;  /* of the range */
     struct gc_lane stack;
+    struct gc_run to[GC_GENERATIONS];       /* copies, by generation */
+    struct gc_run *run_for[GC_GENERATIONS]; /* one of these, by age of the block left */
     struct gc_tables *tables;
     struct gc_spaces *spaces;
     struct gc_remembered *remembered;
     const struct gc_visitor *visitor;
     void *client; /* of a visitor outside collections */
 
-    struct gc_run to[GC_GENERATIONS];     /* copies, by generation */
-    struct gc_run medium[GC_GENERATIONS]; /* those that do not fit a hole */
+    struct gc_run medium[GC_GENERATIONS]; /* copies that do not fit a hole */
     bool fill_holes;                      /* of gen2: it is not condemned */
     bool mark_only;                       /* nothing may be copied any more */
-    bool compacting;                      /* blocks of gen2 are evacuated */
     unsigned oldest;                      /* generation condemned */
     struct gc_trace_counts counts;
     struct gc_ephemerons ephemerons;
@@ -96,6 +101,9 @@ struct gc_tracer {
 bool gc_tracer_create(struct gc_tracer *tracer, struct gc_spaces *spaces,
                       struct gc_remembered *remembered, size_t capacity, size_t first);
 void gc_tracer_destroy(struct gc_tracer *tracer);
+
+/* Bit t of `tags`: words whose low three bits are t are references. */
+void gc_tracer_set_tags(struct gc_tracer *tracer, unsigned tags);
 
 /* Before and after the phases of one collection. */
 void gc_tracer_begin(struct gc_tracer *tracer, unsigned oldest, bool prefetching);
