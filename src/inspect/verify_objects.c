@@ -144,13 +144,19 @@ static void verify_weakref(struct gc_verifier *verifier)
                       "leads weakly to no object");
 }
 
-/* F1, F2 */
-static void verify_ephemeron(struct gc_verifier *verifier)
+/* F1 */
+static void verify_ephemerons(struct gc_verifier *verifier)
 {
-    const struct gc_ephemeron *ephemeron = (const struct gc_ephemeron *)verifier->object;
+    const struct gc_ephemeron *first = (const struct gc_ephemeron *)verifier->object;
+    size_t count = 1;
 
-    if (ephemeron->link != 0)
-        gc_fault_object(verifier, "is put aside between collections (F1)");
+    if (verifier->type->element_size != 0) {
+        first = ((const struct gc_weak_page *)verifier->object)->entries;
+        count = gc_object_length(verifier->object);
+    }
+    for (size_t i = 0; i < count; i++)
+        if (first[i].link != 0)
+            gc_fault_object(verifier, "is put aside between collections (F1)");
 }
 
 static void verify_references(struct gc_verifier *verifier)
@@ -161,7 +167,7 @@ static void verify_references(struct gc_verifier *verifier)
     if (gc_is_weakref_type(verifier->type))
         verify_weakref(verifier);
     else if (verifier->type->kind > GC_KIND_RETIRED)
-        verify_ephemeron(verifier);
+        verify_ephemerons(verifier);
     if (verifier->type->kind == GC_KIND_TRACED)
         verifier->type->trace(&tracer, (void *)verifier->object);
     else if (verifier->type->kind != GC_KIND_LEAF && verifier->type->kind != GC_KIND_CONSERVATIVE)

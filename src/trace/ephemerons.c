@@ -10,36 +10,73 @@
 
 enum { LIST_END = 1, SETTLED = 2, FIRST_WORDS = 512, KEPT_WORDS = 32 << 10, AHEAD = 8 };
 
-static const uint32_t refs[] = {offsetof(struct gc_ephemeron, key),
-                                offsetof(struct gc_ephemeron, value),
-                                offsetof(struct gc_weak_entry, owner)};
+enum { WITHIN_SHIFT = 48, HEAP_BYTES_EACH = 128 };
 
-#define PAIR_TYPE(name, type, count, kind)                                                      \
-    {                                                                                           \
-        name, sizeof(type), GC_OBJECT_BYTES(sizeof(type)), refs, NULL, NULL, NULL, count, 0, 0, \
-            kind, 0, 8, 0                                                                       \
+static const uintptr_t HOLDER_MASK = ((uintptr_t)1 << WITHIN_SHIFT) - 1;
+
+static const uint32_t refs[] = {offsetof(struct gc_ephemeron, key),
+                                offsetof(struct gc_ephemeron, value)};
+static const uint32_t owner_ref[] = {offsetof(struct gc_weak_page, owner)};
+
+#define PAGE_TYPE(name, kind)                                                                 \
+    {                                                                                         \
+        name, sizeof(struct gc_weak_page), GC_OUT_OF_LINE, owner_ref, refs, NULL, NULL, 1, 2, \
+            sizeof(struct gc_ephemeron), kind, 0, 8, 0                                        \
     }
 
-const gc_type gc_ephemeron_type = PAIR_TYPE("ephemeron", struct gc_ephemeron, 2, GC_KIND_EPHEMERON);
-const gc_type gc_weak_key_entry_type =
-    PAIR_TYPE("weak key entry", struct gc_weak_entry, 3, GC_KIND_EPHEMERON);
-const gc_type gc_weak_value_entry_type =
-    PAIR_TYPE("weak value entry", struct gc_weak_entry, 3, GC_KIND_WEAK_PAIR);
+const gc_type gc_ephemeron_type = {"ephemeron",
+                                   sizeof(struct gc_ephemeron),
+                                   GC_OBJECT_BYTES(sizeof(struct gc_ephemeron)),
+                                   refs,
+                                   NULL,
+                                   NULL,
+                                   NULL,
+                                   2,
+                                   0,
+                                   0,
+                                   GC_KIND_EPHEMERON,
+                                   0,
+                                   8,
+                                   0};
+const gc_type gc_weak_key_page_type = PAGE_TYPE("weak key entries", GC_KIND_EPHEMERON);
+const gc_type gc_weak_value_page_type = PAGE_TYPE("weak value entries", GC_KIND_WEAK_PAIR);
 
-static struct gc_ephemeron *at(uintptr_t address)
+/* ---- References to them: see the header ---- */
+
+static uintptr_t holder_of(uintptr_t ref)
 {
-    return (struct gc_ephemeron *)address;
+    return ref & HOLDER_MASK;
 }
 
-static bool has_owner(const gc_type *type)
+static struct gc_ephemeron *at(uintptr_t ref)
 {
-    return type->size == sizeof(struct gc_weak_entry);
+    return (struct gc_ephemeron *)(holder_of(ref) + (ref >> WITHIN_SHIFT) * sizeof(uintptr_t));
 }
 
+static bool is_in_page(uintptr_t ref)
+{
+    return ref >> WITHIN_SHIFT != 0;
+}
+
+static uintptr_t ref_in_page(uintptr_t page, size_t i)
+{
+    size_t within = offsetof(struct gc_weak_page, entries) + i * sizeof(struct gc_ephemeron);
+
+    return page | within / sizeof(uintptr_t) << WITHIN_SHIFT;
+}
+
+/* A holder is an object with one of them, or a page. */
+static bool is_pair(uintptr_t ref)
+{
+    return gc_header_type(*gc_header(holder_of(ref)))->kind == GC_KIND_WEAK_PAIR;
+}
+
+/* ---- All of them ---- */
+
+/* If a lane is too short, what goes on is linked, and not prefetched. */
 bool gc_ephemerons_create(struct gc_ephemerons *ephemerons, size_t heap_bytes)
 {
-    size_t capacity =
-        gc_max(heap_bytes / GC_OBJECT_BYTES(sizeof(struct gc_ephemeron)), FIRST_WORDS);
+    size_t capacity = gc_max(heap_bytes / HEAP_BYTES_EACH, FIRST_WORDS);
 
     *ephemerons = (struct gc_ephemerons){
         .no_room = LIST_END, .fired = LIST_END, .capacity = GC_EPHEMERONS_FEW};
@@ -101,15 +138,16 @@ static void follow(struct gc_tracer *tracer, uintptr_t *slot)
     *slot = gc_trace_kept(tracer, *slot);
 }
 
-/* All that it refers to is alive, or was cleared. */
-static void settle(struct gc_tracer *tracer, uintptr_t object)
+/* All that it refers to is alive, or was cleared. Its page was scanned before. */
+static void settle(struct gc_tracer *tracer, uintptr_t ref)
 {
     tracer->youngest = GC_GENERATIONS;
-    follow(tracer, &at(object)->key);
-    follow(tracer, &at(object)->value);
-    if (has_owner(gc_header_type(*gc_header(object))))
-        follow(tracer, &((struct gc_weak_entry *)object)->owner);
-    gc_holder_scanned(tracer, object);
+    follow(tracer, &at(ref)->key);
+    follow(tracer, &at(ref)->value);
+    if (!is_in_page(ref))
+        gc_holder_scanned(tracer, ref);
+    else if (tracer->youngest < gc_age_of(tracer->tables, holder_of(ref)))
+        gc_holder_scanned_on(tracer, holder_of(ref));
 }
 
 /* Keys near each other have buckets near each other, for they are often met in
@@ -130,51 +168,74 @@ static void index_by_key(struct gc_ephemerons *ephemerons, uintptr_t object)
     *bucket = object;
 }
 
-static void put_aside(struct gc_ephemerons *ephemerons, uintptr_t object, uint8_t kind)
+static void put_aside(struct gc_ephemerons *ephemerons, uintptr_t ref, uint8_t kind)
 {
     struct gc_lane *lane = kind == GC_KIND_EPHEMERON ? &ephemerons->pending : &ephemerons->pairs;
 
     if (kind == GC_KIND_EPHEMERON && ephemerons->watching)
-        index_by_key(ephemerons, object);
-    at(object)->link = LIST_END;
-    if (GC_LIKELY(gc_lane_push(lane, object)))
+        index_by_key(ephemerons, ref);
+    at(ref)->link = LIST_END;
+    if (GC_LIKELY(gc_lane_push(lane, ref)))
         return;
-    at(object)->link = ephemerons->no_room;
-    ephemerons->no_room = object;
+    at(ref)->link = ephemerons->no_room;
+    ephemerons->no_room = ref;
 }
 
 /* Keys that may have to be waited for are looked at later, all together, if
  * that waits for memory. */
-static bool is_settled_at_once(const struct gc_tracer *tracer, uintptr_t object)
+static bool is_settled_at_once(const struct gc_tracer *tracer, uintptr_t key)
 {
-    uintptr_t key = at(object)->key;
     bool condemned =
         key != 0 && gc_state_action(tracer->state[gc_block_of(tracer->tables, key)]) != GC_LEAVE;
 
     return !condemned || (!tracer->prefetching && gc_trace_survivor(tracer, key) != 0);
 }
 
-static bool is_key_known_alive(const struct gc_tracer *tracer, uintptr_t object)
+static bool is_key_known_alive(const struct gc_tracer *tracer, uintptr_t ref)
 {
-    return at(object)->key == 0 || gc_trace_survivor(tracer, at(object)->key) != 0;
+    return at(ref)->key == 0 || gc_trace_survivor(tracer, at(ref)->key) != 0;
 }
 
+static void scan_page(struct gc_tracer *tracer, uintptr_t object, uint8_t kind)
+{
+    struct gc_weak_page *page = (struct gc_weak_page *)object;
+    size_t length = gc_object_length(object);
+
+    tracer->ephemerons.scanned += length;
+    tracer->youngest = GC_GENERATIONS;
+    follow(tracer, &page->owner);
+    for (size_t i = 0; i < length; i++) {
+        struct gc_ephemeron *entry = &page->entries[i];
+        bool waits;
+
+        if (entry->key == 0 || entry->link != 0)
+            continue;
+        waits = !is_settled_at_once(tracer, entry->key);
+        if (!waits)
+            follow(tracer, &entry->key);
+        if (!waits || kind == GC_KIND_WEAK_PAIR)
+            follow(tracer, &entry->value);
+        if (waits)
+            put_aside(&tracer->ephemerons, ref_in_page(object, i), kind);
+    }
+    gc_holder_scanned(tracer, object);
+}
+
+/* What is put aside already is met again by way of the log or of a flagged
+ * block. */
 void gc_ephemeron_scan(struct gc_tracer *tracer, uintptr_t object)
 {
     const gc_type *type = gc_header_type(*gc_header(object));
 
-    if (at(object)->link != 0)
-        return; /* met again, by way of the log or of a flagged block */
-    tracer->ephemerons.scanned++;
-    if (is_settled_at_once(tracer, object)) {
-        settle(tracer, object);
-        return;
+    if (type->element_size != 0) {
+        scan_page(tracer, object, type->kind);
+    } else if (at(object)->link == 0) {
+        tracer->ephemerons.scanned++;
+        if (is_settled_at_once(tracer, at(object)->key))
+            settle(tracer, object);
+        else
+            put_aside(&tracer->ephemerons, object, type->kind);
     }
-    if (type->kind == GC_KIND_WEAK_PAIR)
-        follow(tracer, &at(object)->value);
-    if (has_owner(type))
-        follow(tracer, &((struct gc_weak_entry *)object)->owner);
-    put_aside(&tracer->ephemerons, object, type->kind);
 }
 
 /* ---- To the fixpoint ---- */
@@ -186,15 +247,15 @@ void gc_ephemeron_fire(struct gc_tracer *tracer, uintptr_t key)
 
     *gc_state_byte(key) &= (uint8_t)~GC_STATE_KEY;
     while (*link != LIST_END) {
-        uintptr_t object = *link;
+        uintptr_t ref = *link;
 
-        if (at(object)->key != key) {
-            link = &at(object)->chain;
+        if (at(ref)->key != key) {
+            link = &at(ref)->chain;
             continue;
         }
-        *link = at(object)->chain;
-        at(object)->chain = ephemerons->fired;
-        ephemerons->fired = object;
+        *link = at(ref)->chain;
+        at(ref)->chain = ephemerons->fired;
+        ephemerons->fired = ref;
     }
 }
 
@@ -219,11 +280,6 @@ static void empty_index(struct gc_ephemerons *ephemerons, size_t expected)
         ephemerons->buckets[i] = LIST_END;
 }
 
-static bool is_pair(uintptr_t object)
-{
-    return gc_header_type(*gc_header(object))->kind == GC_KIND_WEAK_PAIR;
-}
-
 /* Those whose keys were reached meanwhile are done with at once; the others are
  * indexed. Nothing is put aside meanwhile. */
 static void index_lane(struct gc_tracer *tracer)
@@ -232,15 +288,15 @@ static void index_lane(struct gc_tracer *tracer)
     size_t kept = 0;
 
     for (size_t i = 0; i < pending->count; i++) {
-        uintptr_t object = pending->words[i];
+        uintptr_t ref = pending->words[i];
 
         prefetch_ahead(pending, i);
-        if (is_key_known_alive(tracer, object)) {
-            at(object)->link = 0;
-            settle(tracer, object);
+        if (is_key_known_alive(tracer, ref)) {
+            at(ref)->link = 0;
+            settle(tracer, ref);
         } else {
-            index_by_key(&tracer->ephemerons, object);
-            pending->words[kept++] = object;
+            index_by_key(&tracer->ephemerons, ref);
+            pending->words[kept++] = ref;
         }
     }
     pending->count = kept;
@@ -248,18 +304,18 @@ static void index_lane(struct gc_tracer *tracer)
 
 static void index_list(struct gc_tracer *tracer)
 {
-    uintptr_t *list = &tracer->ephemerons.no_room, object;
+    uintptr_t *list = &tracer->ephemerons.no_room, ref;
 
-    while ((object = *list) != LIST_END) {
-        if (!is_pair(object) && is_key_known_alive(tracer, object)) {
-            *list = at(object)->link;
-            at(object)->link = 0;
-            settle(tracer, object);
+    while ((ref = *list) != LIST_END) {
+        if (!is_pair(ref) && is_key_known_alive(tracer, ref)) {
+            *list = at(ref)->link;
+            at(ref)->link = 0;
+            settle(tracer, ref);
             continue;
         }
-        if (!is_pair(object))
-            index_by_key(&tracer->ephemerons, object);
-        list = &at(object)->link;
+        if (!is_pair(ref))
+            index_by_key(&tracer->ephemerons, ref);
+        list = &at(ref)->link;
     }
 }
 
@@ -270,11 +326,11 @@ static void fire_all(struct gc_tracer *tracer)
     do {
         gc_trace_drain(tracer);
         while (ephemerons->fired != LIST_END) {
-            uintptr_t object = ephemerons->fired;
+            uintptr_t ref = ephemerons->fired;
 
-            ephemerons->fired = at(object)->chain;
-            at(object)->chain = SETTLED;
-            settle(tracer, object);
+            ephemerons->fired = at(ref)->chain;
+            at(ref)->chain = SETTLED;
+            settle(tracer, ref);
         }
     } while (tracer->stack.count != 0 || tracer->overflowed);
 }
@@ -283,16 +339,16 @@ enum outcome { DROPPED, WAITS, MISSED };
 
 /* An ephemeron that did not fire waits on; its key is an ordinary object again,
  * or was reached by a way that does not watch. */
-static enum outcome outcome_of(struct gc_tracer *tracer, uintptr_t object)
+static enum outcome outcome_of(struct gc_tracer *tracer, uintptr_t ref)
 {
-    bool settled = at(object)->chain == SETTLED;
+    bool settled = at(ref)->chain == SETTLED;
 
-    at(object)->chain = 0;
+    at(ref)->chain = 0;
     if (settled)
         return DROPPED;
-    if (is_key_known_alive(tracer, object))
+    if (is_key_known_alive(tracer, ref))
         return MISSED;
-    *gc_state_byte(at(object)->key) &= (uint8_t)~GC_STATE_KEY;
+    *gc_state_byte(at(ref)->key) &= (uint8_t)~GC_STATE_KEY;
     return WAITS;
 }
 
@@ -303,15 +359,15 @@ static bool drop_settled_in_lane(struct gc_tracer *tracer)
     bool missed = false;
 
     for (size_t i = 0; i < pending->count; i++) {
-        uintptr_t object = pending->words[i];
+        uintptr_t ref = pending->words[i];
         enum outcome outcome;
 
         prefetch_ahead(pending, i);
-        outcome = outcome_of(tracer, object);
+        outcome = outcome_of(tracer, ref);
         if (outcome == DROPPED)
-            at(object)->link = 0;
+            at(ref)->link = 0;
         else
-            pending->words[kept++] = object;
+            pending->words[kept++] = ref;
         missed = missed || outcome == MISSED;
     }
     pending->count = kept;
@@ -320,17 +376,17 @@ static bool drop_settled_in_lane(struct gc_tracer *tracer)
 
 static bool drop_settled_in_list(struct gc_tracer *tracer)
 {
-    uintptr_t *list = &tracer->ephemerons.no_room, object;
+    uintptr_t *list = &tracer->ephemerons.no_room, ref;
     bool missed = false;
 
-    while ((object = *list) != LIST_END) {
-        enum outcome outcome = is_pair(object) ? WAITS : outcome_of(tracer, object);
+    while ((ref = *list) != LIST_END) {
+        enum outcome outcome = is_pair(ref) ? WAITS : outcome_of(tracer, ref);
 
         if (outcome == DROPPED) {
-            *list = at(object)->link;
-            at(object)->link = 0;
+            *list = at(ref)->link;
+            at(ref)->link = 0;
         } else {
-            list = &at(object)->link;
+            list = &at(ref)->link;
         }
         missed = missed || outcome == MISSED;
     }
@@ -346,16 +402,16 @@ static bool settle_reached(struct gc_tracer *tracer)
     size_t kept = 0;
 
     for (size_t i = 0; i < pending->count; i++) {
-        uintptr_t object = pending->words[i], value = at(object)->value;
+        uintptr_t ref = pending->words[i], value = at(ref)->value;
 
         prefetch_ahead(pending, i);
-        if (!is_key_known_alive(tracer, object)) {
-            pending->words[kept++] = object;
+        if (!is_key_known_alive(tracer, ref)) {
+            pending->words[kept++] = ref;
             continue;
         }
         more = more || (value != 0 && gc_trace_survivor(tracer, value) == 0);
-        at(object)->link = 0;
-        settle(tracer, object);
+        at(ref)->link = 0;
+        settle(tracer, ref);
     }
     pending->count = kept;
     return more;
@@ -384,16 +440,16 @@ void gc_trace_ephemerons(struct gc_tracer *tracer)
 
 /* ---- What has a dead key ---- */
 
-static void clear_one(struct gc_tracer *tracer, uintptr_t object)
+static void clear_one(struct gc_tracer *tracer, uintptr_t ref)
 {
-    bool cleared = !is_key_known_alive(tracer, object);
+    bool cleared = !is_key_known_alive(tracer, ref);
 
-    at(object)->link = 0;
+    at(ref)->link = 0;
     if (cleared)
-        at(object)->key = at(object)->value = 0;
-    settle(tracer, object);
-    if (cleared && has_owner(gc_header_type(*gc_header(object))))
-        ++*(size_t *)((struct gc_weak_entry *)object)->owner;
+        at(ref)->key = at(ref)->value = 0;
+    settle(tracer, ref);
+    if (cleared && is_in_page(ref))
+        ++*(size_t *)((struct gc_weak_page *)holder_of(ref))->owner;
 }
 
 static void clear_lane(struct gc_tracer *tracer, struct gc_lane *lane)
@@ -408,15 +464,15 @@ static void clear_lane(struct gc_tracer *tracer, struct gc_lane *lane)
 void gc_clear_ephemerons(struct gc_tracer *tracer)
 {
     struct gc_ephemerons *ephemerons = &tracer->ephemerons;
-    uintptr_t object = ephemerons->no_room;
+    uintptr_t ref = ephemerons->no_room;
 
     clear_lane(tracer, &ephemerons->pending);
     clear_lane(tracer, &ephemerons->pairs);
     ephemerons->no_room = LIST_END;
-    while (object != LIST_END) {
-        uintptr_t next = at(object)->link;
+    while (ref != LIST_END) {
+        uintptr_t next = at(ref)->link;
 
-        clear_one(tracer, object);
-        object = next;
+        clear_one(tracer, ref);
+        ref = next;
     }
 }

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * Ephemerons, and pairs of which one half is weak (the entries of weak tables).
- * A trace that comes to one whose key it has not reached puts it aside, linked
- * through itself, and goes on. Then, to a fixpoint: those put aside are indexed
- * by key, and the keys get a bit in their headers. A trace that watches for the
- * bit fires the key's ephemerons when it reaches the key. So each is looked at
- * a fixed number of times, in whatever order chains run. What is left when
- * nothing fires has dead keys.
+ * Ephemerons, and pairs of which one half is weak: objects of their own, or the
+ * entries of weak tables, in pages. A trace that comes to one whose key it has
+ * not reached puts it aside and goes on. Then, to a fixpoint: those put aside
+ * are indexed by key, and the keys get a bit in their headers. A trace that
+ * watches for the bit fires the key's ephemerons when it reaches the key. So
+ * each is looked at a fixed number of times, in whatever order chains run. What
+ * is left when nothing fires has dead keys.
+ *
+ * What stands in lanes and lists is a reference to the holder, with the
+ * distance to the ephemeron in it, in words, in the upper 16 bits.
  *
  * The index is set aside when ephemerons are made; if there was no memory, its
  * chains are longer. Those put aside stand in lanes, so that what is looked at
@@ -32,20 +35,21 @@ struct gc_ephemeron {
     uintptr_t chain; /* in the index, by key; or of those that fired */
 };
 
-/* An entry of a weak table: the table counts those that were cleared. */
-struct gc_weak_entry {
-    struct gc_ephemeron pair;
+/* Entries of a weak table, as many as the object's length says; those whose key
+ * is 0 are free. The table counts those that were cleared. */
+struct gc_weak_page {
     uintptr_t owner; /* begins with a size_t: how many */
+    struct gc_ephemeron entries[];
 };
 
 extern const gc_type gc_ephemeron_type;
-extern const gc_type gc_weak_key_entry_type;   /* an ephemeron */
-extern const gc_type gc_weak_value_entry_type; /* a pair: its value does not wait for the key */
+extern const gc_type gc_weak_key_page_type;   /* of ephemerons */
+extern const gc_type gc_weak_value_page_type; /* of pairs: a value does not wait for the key */
 
 static inline bool gc_is_ephemeron_type(const gc_type *type)
 {
-    return type == &gc_ephemeron_type || type == &gc_weak_key_entry_type ||
-           type == &gc_weak_value_entry_type;
+    return type == &gc_ephemeron_type || type == &gc_weak_key_page_type ||
+           type == &gc_weak_value_page_type;
 }
 
 /* Without memory for more the index stays as it is. */
@@ -54,7 +58,7 @@ bool gc_ephemerons_create(struct gc_ephemerons *ephemerons, size_t heap_bytes);
 void gc_ephemerons_destroy(struct gc_ephemerons *ephemerons);
 size_t gc_ephemerons_bytes(const struct gc_ephemerons *ephemerons);
 
-/* The trace comes to one. */
+/* The trace comes to one, or to a page. */
 void gc_ephemeron_scan(struct gc_tracer *tracer, uintptr_t object);
 
 /* After the trace was drained: to the fixpoint. */

@@ -98,7 +98,7 @@ void gc_card_mark(const struct gc_tables *tables, uintptr_t object, const void *
 static bool has_plain_slots(const gc_type *type)
 {
     return type->kind == GC_KIND_STRUCT || type->kind == GC_KIND_REFERENCES ||
-           type->kind == GC_KIND_ARRAY;
+           type->kind == GC_KIND_ARRAY || type->kind > GC_KIND_INTERNAL;
 }
 
 /* Marks the card; true if the array is not in the log yet. */

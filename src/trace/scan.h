@@ -42,10 +42,12 @@ GC_ALWAYS_INLINE void gc_scan_elements(struct gc_tracer *tracer, uintptr_t objec
                         type->element_ref_count, visit);
 }
 
+/* Besides arrays, pages of weak tables. */
 static inline bool gc_has_elements(const gc_type *type)
 {
     return type->kind == GC_KIND_REFERENCES ||
-           (type->kind == GC_KIND_ARRAY && type->element_ref_count != 0);
+           (type->element_ref_count != 0 &&
+            (type->kind == GC_KIND_ARRAY || type->kind > GC_KIND_INTERNAL));
 }
 
 /* Every slot of an object of a kind with exact, visible slots. */

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Strong tables: see layout.h.
+ */
+#include "table/layout.h"
+
+struct slot {
+    uint64_t hash; /* with FULL; or EMPTY or REMOVED */
+    void *key;
+    void *value;
+};
+
+static const uint64_t EMPTY = 0, REMOVED = 1, FULL = (uint64_t)1 << 63;
+
+static const uint32_t slot_refs[] = {offsetof(struct slot, key), offsetof(struct slot, value)};
+static const gc_type slots_type = GC_TYPE_ARRAY("table slots", struct slot, slot_refs);
+
+static struct slot *slots_of(const gc_table *table)
+{
+    return table->places;
+}
+
+size_t gc_strong_find(gc_mutator *mutator, gc_table *table, const void *key, uint64_t hash)
+{
+    size_t mask = gc_table_capacity(table) - 1;
+    const struct slot *slots = slots_of(table);
+
+    hash |= FULL;
+    if (slots == NULL)
+        return GC_NO_PLACE;
+    for (size_t i = (size_t)hash & mask; slots[i].hash != EMPTY; i = (i + 1) & mask)
+        if (slots[i].hash == hash && gc_table_is_equal(mutator, table, slots[i].key, key))
+            return i;
+    return GC_NO_PLACE;
+}
+
+void *gc_strong_value(const gc_table *table, size_t place)
+{
+    return slots_of(table)[place].value;
+}
+
+void gc_strong_set(gc_mutator *mutator, gc_table *table, size_t place, void *value)
+{
+    gc_write(mutator, table->places, &slots_of(table)[place].value, value);
+}
+
+static struct slot *free_slot(struct slot *slots, size_t mask, uint64_t hash)
+{
+    size_t i = (size_t)hash & mask;
+
+    while (slots[i].hash & FULL)
+        i = (i + 1) & mask;
+    return &slots[i];
+}
+
+bool gc_strong_put(gc_mutator *mutator, const struct gc_table_entry *entry)
+{
+    gc_table *table = entry->table;
+    uint64_t hash = entry->hash | FULL;
+    struct slot *slot = free_slot(slots_of(table), gc_table_capacity(table) - 1, hash);
+
+    table->used += slot->hash == EMPTY;
+    table->live++;
+    slot->hash = hash;
+    gc_write(mutator, table->places, &slot->key, entry->key);
+    gc_write(mutator, table->places, &slot->value, entry->value);
+    return true;
+}
+
+/* The new slots are young, or, if large, scanned whole with their first
+ * collection: plain stores do. */
+static void move_live(const gc_table *table, struct slot *to, size_t capacity)
+{
+    const struct slot *from = slots_of(table);
+    size_t old = gc_table_capacity(table);
+
+    for (size_t i = 0; i < old; i++)
+        if (from[i].hash & FULL)
+            *free_slot(to, capacity - 1, from[i].hash) = from[i];
+}
+
+bool gc_strong_lay_out(gc_mutator *mutator, gc_table **table, size_t more)
+{
+    size_t capacity = gc_table_fitting(*table, more);
+    void *slots = gc_alloc_array(mutator, &slots_type, capacity);
+
+    if (slots == NULL)
+        return false;
+    move_live(*table, slots, capacity);
+    (*table)->used = (*table)->live;
+    gc_write(mutator, *table, &(*table)->places, slots);
+    return true;
+}
+
+void gc_strong_remove(gc_table *table, size_t place)
+{
+    slots_of(table)[place] = (struct slot){.hash = REMOVED};
+    table->live--;
+}
+
+bool gc_strong_next(const gc_table *table, size_t *position, void **key, void **value)
+{
+    size_t capacity = gc_table_capacity(table);
+
+    for (size_t i = *position; i < capacity; i++) {
+        const struct slot *slot = &slots_of(table)[i];
+
+        if (!(slot->hash & FULL))
+            continue;
+        *position = i + 1;
+        *key = slot->key;
+        *value = slot->value;
+        return true;
+    }
+    *position = capacity;
+    return false;
+}
