@@ -58,24 +58,77 @@ static void refile(struct gc_attachments *attachments, const struct gc_tables *t
     gc_set_add(&attachments->generations[gc_age_of(tables, object)], copy);
 }
 
+enum { BATCH = 32 };
+
+/* Some records, and where their objects are now. */
+struct batch {
+    struct gc_set *set;
+    size_t from;
+    size_t to;
+    uintptr_t now[BATCH];
+};
+
+static struct gc_key key_of(const struct gc_set *set, size_t position, uintptr_t object)
+{
+    struct gc_key key;
+
+    memcpy(&key, gc_set_at(set, position), sizeof key);
+    if (object != 0)
+        key.first = object;
+    return key;
+}
+
+/* Asks where they are. Records that will be removed, and those that will take
+ * their places, are fetched; so is where they go. */
+static void look_at(struct gc_attachments *attachments, const struct gc_tables *tables,
+                    const struct gc_settling *settling, struct batch *batch)
+{
+    const struct gc_set *set = batch->set;
+    size_t leaving = 0;
+
+    for (size_t i = batch->from; i < batch->to; i++) {
+        uintptr_t old = gc_load_word(gc_set_at(set, i)),
+                  now = settling->settle(old, settling->data);
+
+        batch->now[i - batch->from] = now;
+        if (now == old)
+            continue;
+        leaving++;
+        gc_set_prefetch(set, key_of(set, i, 0));
+        gc_set_prefetch(set, key_of(set, set->count - leaving, 0));
+        if (now != 0)
+            gc_set_prefetch(&attachments->generations[gc_age_of(tables, now)], key_of(set, i, now));
+    }
+}
+
+static void settle_record(struct gc_attachments *attachments, const struct gc_tables *tables,
+                          const struct gc_settling *settling, const struct batch *batch, size_t i)
+{
+    struct gc_set *set = batch->set;
+    void *record = gc_set_at(set, i);
+    uintptr_t now = batch->now[i - batch->from];
+
+    if (now == 0) {
+        settling->drop(record, settling->data);
+        gc_set_remove(set, record);
+        attachments->count--;
+    } else if (now != gc_load_word(record) ||
+               set != &attachments->generations[gc_age_of(tables, now)]) {
+        refile(attachments, tables, set, record, now);
+    }
+}
+
 /* From the set's end: a record filed anew is not met again. */
 static void settle_generation(struct gc_attachments *attachments, const struct gc_tables *tables,
                               unsigned generation, const struct gc_settling *settling)
 {
-    struct gc_set *set = &attachments->generations[generation];
+    struct batch batch = {.set = &attachments->generations[generation]};
 
-    for (size_t i = set->count; i-- > 0;) {
-        void *record = gc_set_at(set, i);
-        uintptr_t old = gc_load_word(record);
-        uintptr_t now = settling->settle(old, settling->data);
-
-        if (now == 0) {
-            settling->drop(record, settling->data);
-            gc_set_remove(set, record);
-            attachments->count--;
-        } else if (now != old || gc_age_of(tables, now) != generation) {
-            refile(attachments, tables, set, record, now);
-        }
+    for (batch.to = batch.set->count; batch.to > 0; batch.to = batch.from) {
+        batch.from = batch.to > BATCH ? batch.to - BATCH : 0;
+        look_at(attachments, tables, settling, &batch);
+        for (size_t i = batch.to; i-- > batch.from;)
+            settle_record(attachments, tables, settling, &batch, i);
     }
 }
 

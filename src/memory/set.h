@@ -19,7 +19,7 @@ struct gc_key {
 
 struct gc_set {
     char *records;   /* each begins with its key */
-    uint32_t *index; /* position + 1, or 0 */
+    uint64_t *index; /* of a hash in the upper half, and position + 1; or 0 */
     size_t record_bytes;
     size_t count;
     size_t capacity;    /* of records */
@@ -38,6 +38,9 @@ void *gc_set_find(const struct gc_set *set, struct gc_key key);
 /* Adds a copy of `record`, whose key the set does not hold yet; returns where
  * it is until the next change, or NULL without memory. */
 void *gc_set_add(struct gc_set *set, const void *record);
+
+/* Fetches what finding, adding or removing a record with this key will look at. */
+void gc_set_prefetch(const struct gc_set *set, struct gc_key key);
 
 /* Removes a record of the set; the last one takes its place. */
 void gc_set_remove(struct gc_set *set, void *record);
