@@ -1,0 +1,539 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What callbacks, finalizers and watches may do, and what becomes of those that
+ * are queued: each does, from inside, everything that the API lets it.
+ */
+#include "support/heap.h"
+
+#include <strata/table.h>
+#include <strata/weak.h>
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { MOST = 64 };
+
+static struct {
+    int count;
+    int order[MOST];
+    struct world *world;
+    gc_finalizer_id later;
+    gc_guardian *guardian;
+    uint64_t guarded;
+} ran;
+
+static int setup(void **state)
+{
+    int failed = exact_setup(state);
+
+    memset(&ran, 0, sizeof ran);
+    ran.world = *state;
+    return failed;
+}
+
+static int setup_moving(void **state)
+{
+    int failed = moving_setup(state);
+
+    memset(&ran, 0, sizeof ran);
+    ran.world = *state;
+    return failed;
+}
+
+static void note(int number)
+{
+    assert_true(ran.count < MOST);
+    ran.order[ran.count++] = number;
+}
+
+static void note_weakref(gc_mutator *mutator, gc_weakref *weakref, void *data)
+{
+    assert_null(gc_weakref_get(mutator, weakref));
+    note((int)(intptr_t)data);
+}
+
+static void note_finalizer(gc_mutator *mutator, void *object, void *data)
+{
+    (void)mutator;
+    (void)object;
+    note((int)(intptr_t)data);
+}
+
+static void note_watch(gc_mutator *mutator, void *data)
+{
+    (void)mutator;
+    note((int)(intptr_t)data);
+}
+
+static gc_finalizer_id add(gc_mutator *mutator, void *object, gc_finalizer_fn *run, int number)
+{
+    gc_finalizer finalizer = {
+        .size = sizeof finalizer, .run = run, .data = (void *)(intptr_t)number};
+    gc_finalizer_id id = 0;
+
+    assert_int_equal(gc_finalizer_add(mutator, object, &finalizer, &id), GC_OK);
+    return id;
+}
+
+static void watch(gc_mutator *mutator, void *object, gc_watch_fn *run, int number)
+{
+    assert_int_equal(gc_watch_add(mutator, object, run, (void *)(intptr_t)number, NULL), GC_OK);
+}
+
+/* One object with a callback, a watch and a finalizer: all queued, it dead. */
+static void queue_all(struct world *world, gc_weakref_fn *callback, gc_watch_fn *watcher,
+                      gc_finalizer_fn *finalizer)
+{
+    world->root[0] = make_node(world->mutator, 1);
+    world->root[1] =
+        gc_weakref_create_watching(world->mutator, world->root[0], 0, callback, (void *)2);
+    assert_non_null(world->root[1]);
+    watch(world->mutator, world->root[0], watcher, 1);
+    (void)add(world->mutator, world->root[0], finalizer, 3);
+    world->root[0] = NULL;
+    collect(world->mutator, 2);
+    assert_int_equal(gc_finalizers_pending(world->heap), 3);
+}
+
+static void check_order(int count)
+{
+    assert_int_equal(ran.count, count);
+    for (int i = 0; i < count; i++)
+        assert_int_equal(ran.order[i], i + 1);
+}
+
+/* ---- Queued, and then ... ------------------------------------------------ */
+
+/* It is cleared already: clearing it again takes nothing back. */
+static void queued_callback_runs_though_its_weak_reference_is_cleared(void **state)
+{
+    struct world *world = *state;
+
+    queue_all(world, note_weakref, note_watch, note_finalizer);
+    gc_weakref_clear(world->mutator, world->root[1]);
+    assert_int_equal(gc_finalizers_run(world->mutator, 0), 3);
+    check_order(3);
+}
+
+static void queued_callback_runs_though_its_weak_reference_is_dropped(void **state)
+{
+    struct world *world = *state;
+
+    queue_all(world, note_weakref, note_watch, note_finalizer);
+    world->root[1] = NULL;
+    for (unsigned generation = 0; generation < GC_GENERATIONS; generation++)
+        collect(world->mutator, generation);
+    assert_int_equal(gc_finalizers_run(world->mutator, 0), 3);
+    check_order(3);
+}
+
+static void clear_the_other(gc_mutator *mutator, gc_weakref *weakref, void *data)
+{
+    (void)weakref;
+    note((int)(intptr_t)data);
+    gc_weakref_clear(mutator, ran.world->root[2]);
+    ran.world->root[2] = NULL;
+    collect(mutator, 2);
+}
+
+static void callback_cleared_by_one_before_it_runs_all_the_same(void **state)
+{
+    struct world *world = *state;
+
+    world->root[0] = make_node(world->mutator, 1);
+    world->root[2] =
+        gc_weakref_create_watching(world->mutator, world->root[0], 0, note_weakref, (void *)2);
+    world->root[1] =
+        gc_weakref_create_watching(world->mutator, world->root[0], 0, clear_the_other, (void *)1);
+    world->root[0] = NULL;
+    collect(world->mutator, 2);
+    assert_int_equal(gc_finalizers_run(world->mutator, 0), 2);
+    check_order(2);
+}
+
+static struct world *other_world(void)
+{
+    gc_options options = test_options();
+
+    memset(&ran, 0, sizeof ran);
+    options.stacks = GC_STACKS_EXACT;
+    return ran.world = world_make(&options);
+}
+
+static void queued_ones_are_dropped_with_the_heap(void **state)
+{
+    struct world *world = other_world();
+
+    (void)state;
+    queue_all(world, note_weakref, note_watch, note_finalizer);
+    world_free(world);
+    assert_int_equal(ran.count, 0);
+}
+
+static void queued_ones_run_at_destruction_before_what_is_left(void **state)
+{
+    struct world *world = other_world();
+
+    (void)state;
+    gc_finalizers_at_destroy(world->heap, true);
+    world->root[2] = make_node(world->mutator, 2);
+    (void)add(world->mutator, world->root[2], note_finalizer, 5);
+    watch(world->mutator, world->root[2], note_watch, 3);
+    queue_all(world, note_weakref, note_watch, note_finalizer);
+    ran.count = 0;
+    world_free(world);
+    /* Callbacks and watches, the queued ones first, then finalizers, likewise. */
+    assert_int_equal(ran.count, 5);
+    assert_int_equal(ran.order[0], 1);
+    assert_int_equal(ran.order[1], 2);
+    assert_int_equal(ran.order[2], 3);
+    assert_int_equal(ran.order[3], 3);
+    assert_int_equal(ran.order[4], 5);
+}
+
+/* ---- Guardians at the end ------------------------------------------------ */
+
+static void take_from_guardian(gc_mutator *mutator, void *object, void *data)
+{
+    const struct node *node = gc_guardian_next(mutator, ran.guardian);
+
+    (void)object;
+    note((int)(intptr_t)data);
+    if (node != NULL)
+        ran.guarded = node->value;
+}
+
+/* What waits in it and what is left: dropped. What is in it may be taken until
+ * the end. The heap frees it. */
+static void guardians_go_with_the_heap(void **state)
+{
+    (void)state;
+    for (int at_destroy = 0; at_destroy < 2; at_destroy++) {
+        struct world *world = other_world();
+
+        gc_finalizers_at_destroy(world->heap, at_destroy != 0);
+        ran.guardian = gc_guardian_create(world->mutator);
+        (void)gc_guardian_create(world->mutator);
+        world->root[0] = make_node(world->mutator, 1);
+        assert_int_equal(gc_guardian_add(world->mutator, ran.guardian, world->root[0]), GC_OK);
+        world->root[1] = make_node(world->mutator, 2);
+        assert_int_equal(gc_guardian_add(world->mutator, ran.guardian, world->root[1]), GC_OK);
+        (void)add(world->mutator, world->root[0], take_from_guardian, 1);
+        world->root[1] = NULL;
+        collect(world->mutator, 2);
+        assert_int_equal(gc_finalizers_pending(world->heap), 0);
+        world_free(world);
+        assert_int_equal(ran.count, at_destroy);
+        assert_int_equal(ran.guarded, at_destroy * 2);
+    }
+}
+
+static void destroyed_guardian_lets_its_dead_go(void **state)
+{
+    struct world *world = *state;
+    gc_guardian *guardian = gc_guardian_create(world->mutator);
+
+    world->root[0] = make_node(world->mutator, 1);
+    assert_int_equal(gc_guardian_add(world->mutator, guardian, world->root[0]), GC_OK);
+    world->root[0] = NULL;
+    collect(world->mutator, 2);
+    assert_int_equal(count_objects(world->mutator, &node_type), 1);
+    gc_guardian_destroy(world->mutator, guardian);
+    collect(world->mutator, 2);
+    assert_int_equal(count_objects(world->mutator, &node_type), 0);
+}
+
+/* ---- From inside --------------------------------------------------------- */
+
+/* Everything at once: runs finalizers, collects, refers weakly with a callback,
+ * registers, cancels, empties and drops its table. */
+static void do_everything(gc_mutator *mutator)
+{
+    struct world *world = ran.world;
+
+    assert_int_equal(gc_finalizers_run(mutator, 0), 0);
+    collect(mutator, 2);
+    compact(mutator);
+    world->root[4] = make_node(mutator, 9);
+    world->root[5] =
+        gc_weakref_create_watching(mutator, world->root[4], 0, note_weakref, (void *)100);
+    watch(mutator, world->root[4], note_watch, 100);
+    (void)add(mutator, world->root[4], note_finalizer, 100);
+    assert_int_equal(gc_finalizer_cancel(mutator, ran.later),
+                     ran.count == 1 ? GC_OK : GC_NOT_FOUND);
+    if (world->root[3] != NULL) {
+        assert_int_equal(gc_table_put(mutator, world->root[3], world->root[4], world->root[4]),
+                         GC_OK);
+        collect(mutator, 0);
+        assert_int_equal(gc_table_count(mutator, world->root[3]), 1);
+        gc_table_clear(mutator, world->root[3]);
+    }
+    world->root[3] = world->root[4] = NULL;
+    gc_safepoint(mutator);
+    collect(mutator, 2);
+}
+
+static void everything_in_callback(gc_mutator *mutator, gc_weakref *weakref, void *data)
+{
+    note_weakref(mutator, weakref, data);
+    do_everything(mutator);
+}
+
+static void everything_in_watch(gc_mutator *mutator, void *data)
+{
+    note_watch(mutator, data);
+    do_everything(mutator);
+}
+
+static void everything_in_finalizer(gc_mutator *mutator, void *object, void *data)
+{
+    uint64_t value = ((struct node *)object)->value;
+
+    note((int)(intptr_t)data);
+    GC_FRAME(mutator, frame, &object);
+    do_everything(mutator);
+    assert_int_equal(((struct node *)object)->value, value);
+    gc_frame_pop(mutator, &frame);
+}
+
+/* Three that do it; each queues three more (the callback of the weak reference
+ * that was replaced went with it), and nothing is lost or nested. */
+static void all_of_the_api_may_be_called_from_inside(void **state)
+{
+    struct world *world = *state;
+
+    for (int at_safepoints = 0; at_safepoints < 2; at_safepoints++) {
+        ran.count = 0;
+        world->root[3] = gc_table_create(world->mutator, GC_TABLE_WEAK_KEYS, NULL, NULL, NULL);
+        world->root[6] = make_node(world->mutator, 6);
+        queue_all(world, everything_in_callback, everything_in_watch, everything_in_finalizer);
+        ran.later = add(world->mutator, world->root[6], note_finalizer, 50);
+        gc_finalizers_at_safepoints(world->mutator, at_safepoints != 0);
+        if (at_safepoints)
+            gc_safepoint(world->mutator);
+        else
+            assert_int_equal(gc_finalizers_run(world->mutator, 0), 12);
+        assert_int_equal(gc_finalizers_pending(world->heap), 0);
+        assert_int_equal(ran.count, 12);
+        for (int i = 0; i < 12; i++)
+            assert_true(ran.order[i] <= 3 || ran.order[i] == 100);
+        gc_finalizers_at_safepoints(world->mutator, false);
+        world->root[6] = NULL;
+        collect(world->mutator, 2);
+        assert_int_equal(gc_finalizers_pending(world->heap), 0);
+    }
+}
+
+static void drop_table(gc_mutator *mutator, gc_weakref *weakref, void *data)
+{
+    size_t position = 0;
+    void *key;
+
+    (void)weakref;
+    (void)data;
+    while (gc_table_next(mutator, ran.world->root[3], &position, &key, NULL))
+        assert_true(gc_table_remove(mutator, ran.world->root[3], key));
+    ran.world->root[3] = NULL;
+    collect(mutator, 2);
+    ran.count++;
+}
+
+/* A table all of whose keys have a callback that destroys the table. */
+static void callback_of_a_key_may_destroy_its_table(void **state)
+{
+    struct world *world = *state;
+
+    world->root[3] = gc_table_create(world->mutator, GC_TABLE_WEAK_KEYS, NULL, NULL, NULL);
+    world->root[0] = build_list(world->mutator, 50);
+    for (struct node *node = world->root[0]; node != NULL; node = node->right) {
+        world->root[1] = node;
+        assert_int_equal(gc_table_put(world->mutator, world->root[3], node, node), GC_OK);
+        node = world->root[1];
+    }
+    world->root[1] = make_node(world->mutator, 1);
+    assert_int_equal(gc_table_put(world->mutator, world->root[3], world->root[1], world->root[0]),
+                     GC_OK);
+    world->root[2] =
+        gc_weakref_create_watching(world->mutator, world->root[1], 0, drop_table, NULL);
+    world->root[1] = NULL;
+    collect(world->mutator, 2);
+    assert_int_equal(gc_table_count(world->mutator, world->root[3]), 50);
+    assert_int_equal(gc_finalizers_run(world->mutator, 0), 1);
+    assert_int_equal(ran.count, 1);
+    assert_true(is_intact_list(world->root[0], 50));
+}
+
+/* ---- Never to return ----------------------------------------------------- */
+
+static jmp_buf out;
+
+static void leave_callback(gc_mutator *mutator, gc_weakref *weakref, void *data)
+{
+    (void)mutator;
+    (void)weakref;
+    (void)data;
+    longjmp(out, 1);
+}
+
+static void leave_watch(gc_mutator *mutator, void *data)
+{
+    (void)mutator;
+    (void)data;
+    longjmp(out, 1);
+}
+
+static void leave_finalizer(gc_mutator *mutator, void *object, void *data)
+{
+    (void)mutator;
+    (void)object;
+    (void)data;
+    longjmp(out, 1);
+}
+
+static gc_weakref_fn *bad_callback;
+static gc_watch_fn *bad_watch;
+static gc_finalizer_fn *bad_finalizer;
+
+/* Out of whichever is bad, into a frame that called gc_finalizers_run. */
+static void leave_one(void)
+{
+    struct world *world = other_world();
+
+    queue_all(world, bad_callback, bad_watch, bad_finalizer);
+    if (setjmp(out) == 0)
+        (void)gc_finalizers_run(world->mutator, 0);
+}
+
+static void leave_and_run(void)
+{
+    leave_one();
+    (void)gc_finalizers_run(ran.world->mutator, 0);
+}
+
+static void leave_and_detach(void)
+{
+    leave_one();
+    gc_mutator_detach(ran.world->mutator);
+}
+
+static void leave_at_safepoint(void)
+{
+    struct world *world = other_world();
+
+    gc_finalizers_at_safepoints(world->mutator, true);
+    queue_all(world, bad_callback, bad_watch, bad_finalizer);
+    if (setjmp(out) == 0)
+        gc_safepoint(world->mutator);
+    gc_mutator_detach(world->mutator);
+}
+
+static void expect_detected(void)
+{
+    expect_abort(leave_and_run,
+                 "strata: gc_finalizers_run: a finalizer or callback was left by longjmp");
+    expect_abort(leave_and_detach, "strata: gc_mutator_detach: called from a finalizer, or one "
+                                   "was left by longjmp");
+    expect_abort(leave_at_safepoint, "strata: gc_mutator_detach: called from a finalizer, or one "
+                                     "was left by longjmp");
+}
+
+static void leaving_by_longjmp_is_detected(void **state)
+{
+    (void)state;
+    for (int bad = 0; bad < 3; bad++) {
+        bad_callback = bad == 0 ? leave_callback : note_weakref;
+        bad_watch = bad == 1 ? leave_watch : note_watch;
+        bad_finalizer = bad == 2 ? leave_finalizer : note_finalizer;
+        expect_detected();
+    }
+}
+
+static void exit_callback(gc_mutator *mutator, gc_weakref *weakref, void *data)
+{
+    (void)mutator;
+    (void)weakref;
+    (void)data;
+    exit(41);
+}
+
+static void exit_watch(gc_mutator *mutator, void *data)
+{
+    (void)mutator;
+    (void)data;
+    exit(42);
+}
+
+static void exit_finalizer(gc_mutator *mutator, void *object, void *data)
+{
+    (void)mutator;
+    (void)object;
+    (void)data;
+    exit(43);
+}
+
+/* What exit calls may still ask, and allocate; draining does nothing. */
+static void use_heap_at_exit(void)
+{
+    if (gc_finalizers_run(ran.world->mutator, 0) != 0 ||
+        gc_alloc(ran.world->mutator, &node_type) == NULL)
+        _exit(1);
+}
+
+static int status_of_exit_from(gc_weakref_fn *callback, gc_watch_fn *watcher,
+                               gc_finalizer_fn *finalizer)
+{
+    int status = 0;
+    pid_t child;
+
+    (void)fflush(NULL);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct world *world = other_world();
+
+        (void)atexit(use_heap_at_exit);
+        queue_all(world, callback, watcher, finalizer);
+        (void)gc_finalizers_run(world->mutator, 0);
+        _exit(2);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void a_callback_may_end_the_program(void **state)
+{
+    (void)state;
+    if (has_sanitizer())
+        skip(); /* what the child leaves behind would be called a leak */
+    assert_int_equal(status_of_exit_from(exit_callback, note_watch, note_finalizer), 41);
+    assert_int_equal(status_of_exit_from(note_weakref, exit_watch, note_finalizer), 42);
+    assert_int_equal(status_of_exit_from(note_weakref, note_watch, exit_finalizer), 43);
+}
+
+#define TEST(name)                                                \
+    cmocka_unit_test_setup_teardown(name, setup, world_teardown), \
+        cmocka_unit_test_setup_teardown(name, setup_moving, world_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(queued_callback_runs_though_its_weak_reference_is_cleared),
+        TEST(queued_callback_runs_though_its_weak_reference_is_dropped),
+        TEST(callback_cleared_by_one_before_it_runs_all_the_same),
+        cmocka_unit_test(queued_ones_are_dropped_with_the_heap),
+        cmocka_unit_test(queued_ones_run_at_destruction_before_what_is_left),
+        cmocka_unit_test(guardians_go_with_the_heap),
+        TEST(destroyed_guardian_lets_its_dead_go),
+        TEST(all_of_the_api_may_be_called_from_inside),
+        TEST(callback_of_a_key_may_destroy_its_table),
+        cmocka_unit_test(leaving_by_longjmp_is_detected),
+        cmocka_unit_test(a_callback_may_end_the_program),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
