@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from . import results, subjects, workloads
 
 SIZES = {"allocate": (200000, 600000)}  # collections, too
-SMALL_SIZES = (2000, 6000)              # in the smallest nursery
+SMALL_SIZES = (1000, 4000)              # in the smallest nursery, traced in cache
+LARGE_SIZES = (10000, 30000)            # of modes that end so: traced with prefetching
+LARGE = "-large"
 FUNCTIONS_SHOWN = 15
 
 # valgrind counts each byte of `rep stosb` as an instruction: the C library is
@@ -37,10 +39,14 @@ COSTS = [
     Cost("barrier, old object, first", "barrier-old-first", "walk", 140,
          "stores a young one: is noted"),
     Cost("barrier, old to old", "barrier-old-to-old", "walk", 85, "stores a reference no younger"),
-    Cost("object marked, tree", "mark-tree", "loop", 230, "full collection, two references"),
-    Cost("object marked, list", "mark-list", "loop", 230, "the same, one edge at a time"),
-    Cost("object copied, tree", "copy-tree", "loop", 390, "young collection, a quarter survives"),
-    Cost("object copied, list", "copy-list", "loop", 1050, "the same, one edge at a time"),
+    Cost("object marked, tree", "mark-tree", "loop", 195, "full collection, two references"),
+    Cost("object marked, list", "mark-list", "loop", 195, "the same, one edge at a time"),
+    Cost("object copied, tree", "copy-tree", "loop", 300, "young collection, a quarter survives"),
+    Cost("object copied, list", "copy-list", "loop", 870, "the same, one edge at a time"),
+    Cost("marked, large tree", "mark-tree-large", "loop", 265, "with prefetching"),
+    Cost("marked, large list", "mark-list-large", "loop", 1960, "with prefetching"),
+    Cost("copied, large tree", "copy-tree-large", "loop", 260, "with prefetching"),
+    Cost("copied, large list", "copy-list-large", "loop", 700, "with prefetching"),
 ]
 
 
@@ -63,8 +69,9 @@ def operation(build, mode):
     """Instructions for each operation, by differences over the size and over
     whether the operations are done at all."""
     def count(size, rounds):
-        return instructions([os.path.join(build, "costs"), mode, str(size), str(rounds)])[0]
-    small, large = SIZES.get(mode, SMALL_SIZES)
+        return instructions([os.path.join(build, "costs"), mode.removesuffix(LARGE), str(size),
+                             str(rounds)])[0]
+    small, large = LARGE_SIZES if mode.endswith(LARGE) else SIZES.get(mode, SMALL_SIZES)
     return (count(large, 1) - count(large, 0) - count(small, 1) + count(small, 0)) / (large - small)
 
 

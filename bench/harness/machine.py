@@ -6,7 +6,9 @@ import platform
 import shutil
 import statistics
 import subprocess
+import time
 
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PACKAGES = ["libc6", "gcc", "libmimalloc2.0", "libjemalloc2", "libgc1", "ocaml-nox", "golang-go",
             "chezscheme", "sbcl", "openjdk-17-jre-headless"]
 
@@ -38,8 +40,8 @@ def package_versions():
     return dict(line.split(" ", 1) for line in done.stdout.splitlines() if " " in line)
 
 
-def strata_version(root):
-    return first_line(["git", "-C", root, "describe", "--always", "--dirty"])
+def strata_version():
+    return first_line(["git", "-C", ROOT, "describe", "--always", "--dirty"])
 
 
 def earlier_runs(path, again):
@@ -51,6 +53,20 @@ def earlier_runs(path, again):
     for run in runs:
         run["workloads"] = [name for name in run["workloads"] if name not in again]
     return [run for run in runs if run["workloads"]]
+
+
+def note_run(path, names, rounds, seconds, references, keep):
+    """Writes FILE.json; earlier runs of other workloads stay in it if `keep`, and
+    the studies, which have files of their own."""
+    runs = [run for run in earlier_runs(path, names)
+            if keep or run["workloads"][0].startswith("--")]
+    runs.append({"date": time.strftime("%Y-%m-%d"), "strata": strata_version(), "rounds": rounds,
+                 "seconds": round(seconds), "workloads": names,
+                 "steadiness": steadiness(references)})
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump({**describe(), "runs": runs}, file, indent=2)
+        file.write("\n")
+    return runs[-1]["steadiness"]
 
 
 def describe():

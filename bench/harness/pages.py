@@ -36,7 +36,8 @@ class Data:
         self.rows = results.read(path)
         self.figures = self.beside("-figures.csv")
         self.present = results.unique(self.rows, "subject")
-        self.names = results.unique(self.rows, "workload")
+        present = results.unique(self.rows, "workload")
+        self.names = [w.name for w in workloads.WORKLOADS if w.name in present]
 
     def beside(self, suffix):
         return results.read(results.beside(self.path, suffix))
@@ -130,7 +131,8 @@ def measured(data):
                                else short(v) for v in found])
     lines += means_lines(data, who)
     facts = data.facts
-    rounds = min(run["rounds"] for run in facts["runs"])
+    rounds = min(run["rounds"] for run in facts["runs"]
+                 if set(run["workloads"]) & set(data.judged()))
     intro = (f"One thread, default options; {facts['cores']} cores of {facts['processor']}, "
              f"{facts['system']}, {compiler(facts)} -O2; {versions(facts, IN_README)}. "
              f"Seconds and peak MiB, medians of {rounds} rounds.")
@@ -159,7 +161,7 @@ def machine(data):
         steady = run["steadiness"].get("cache_misses", {}).get("spread")
         lines.append(wrapped(
             f"- Strata {run['strata']}, {run['date']}, {run['rounds']} rounds, "
-            f"{run['seconds']} s: {', '.join(title(name) for name in run['workloads'])}"
+            f"{run['seconds']} s: {', '.join(run['workloads'])}"
             + (f"; a loop of cache misses spread over {steady:.0%} of its median"
                if steady is not None else "") + ".", "  "))
     return wrapped(f"{facts['cores']} cores of {facts['processor']}, {facts['memory_mib']} MiB; "
@@ -318,9 +320,9 @@ def publish(root, data):
     for page in PAGES:
         path = os.path.join(root, page)
         with open(path, encoding="utf-8") as file:
-            text = file.read()
+            text = made(page, file.read(), data)
         with open(path, "w", encoding="utf-8") as file:
-            file.write(made(page, text, data))
+            file.write(text)
 
 
 def differences(root, data):

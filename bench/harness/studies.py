@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Runs that vary one thing: the heap's size, the nursery's policy, the size of
 the old generation. Each writes a file of its own beside FILE.csv."""
+import time
 from dataclasses import replace
 
-from . import measure, results, subjects, workloads
+from . import machine, measure, results, subjects, workloads
 from .progress import Progress
 
 # Time against heap size: live data that a collector has to trace again and again.
@@ -26,21 +27,27 @@ class Study:
 
     def __init__(self, options, suffix, columns):
         self.options = options
+        self.name = suffix.replace(".csv", "").replace("-", "--")
         self.path = results.beside(options.csv, suffix)
         self.table = results.Table(self.path, columns)
         self.checks = {}
+        self.references = []
+        self.start = time.monotonic()
+        self.deadline = self.start + 60 * options.minutes
 
     def scale_of(self, workload):
         return self.options.scale * (workload.quick if self.options.quick else 1)
 
     def run(self, row, command, environment, mib, deadline=900.0):
-        """Runs; adds the row, without times if the program failed. Returns its values."""
+        """Runs, unless time is up, and adds the row, without times if it did not fit."""
+        if time.monotonic() > self.deadline:
+            return
         measure.warm(self.options.build_dir, int(64 + mib))
         try:
             values, _ = measure.run(command, environment, deadline)
         except measure.OutOfMemory:
             self.table.add(**row)  # does not run in so little
-            return None
+            return
         except measure.Failure as failure:
             raise SystemExit(f"{row['workload']} for {row['subject']} failed: {failure}") from None
         key = row["workload"], row["scale"], row.get("megabytes")
@@ -48,10 +55,14 @@ class Study:
             raise SystemExit(f"CHECK DIFFERS: {row['workload']} for {row['subject']}: "
                              f"{values['check']}, not {self.checks[key]}")
         self.table.add(**{**values, **row})
-        return values
+
+    def begin_round(self):
+        self.references.append(measure.reference(self.options.build_dir))
 
     def close(self):
         self.table.close()
+        machine.note_run(results.beside(self.options.csv, ".json"), [self.name],
+                         len(self.references), time.monotonic() - self.start, self.references, True)
         print(f"{self.path}: pictures: bench/report {self.options.csv}")
         return 0
 
@@ -81,10 +92,12 @@ def curve(options, chosen, who):
     study = Study(options, "-curve.csv", results.CURVE_COLUMNS)
     progress = Progress(sum(s.runs(w) for w in chosen for s in limited) * len(FACTORS) *
                         options.rounds)
-    for workload in chosen:
-        scale = study.scale_of(workload)
-        live, usual = without_limit(study, workload, scale)
-        for number in range(1, options.rounds + 1):
+    free = {w.name: without_limit(study, w, study.scale_of(w)) for w in chosen}
+    for number in range(1, options.rounds + 1):
+        study.begin_round()
+        for workload in chosen:
+            scale = study.scale_of(workload)
+            live, usual = free[workload.name]
             for factor in FACTORS:
                 for subject in (s for s in limited if s.runs(workload)):
                     progress.show(f"{workload.name} for {subject.name} in {factor:g}x live")
@@ -117,9 +130,10 @@ def nursery(options, chosen, native):
     study = Study(options, "-nursery.csv", results.NURSERY_COLUMNS)
     runs = [(strata, policy) for policy in POLICIES] + [(s, "") for s in beside]
     progress = Progress(len(chosen) * len(runs) * options.rounds)
-    for workload in chosen:
-        scale = study.scale_of(workload)
-        for number in range(1, options.rounds + 1):
+    for number in range(1, options.rounds + 1):
+        study.begin_round()
+        for workload in chosen:
+            scale = study.scale_of(workload)
             for subject, policy in runs:
                 progress.show(f"{workload.name} for {subject.name} {policy}")
                 if subject.runs(workload):
@@ -143,6 +157,7 @@ def old(options, native):
     scale = study.scale_of(workload)
     progress = Progress(len(OLD_MEGABYTES) * len(who) * options.rounds)
     for number in range(1, options.rounds + 1):
+        study.begin_round()
         for megabytes in OLD_MEGABYTES:
             sized = replace(workload, parameter=megabytes)
             for subject in who:
