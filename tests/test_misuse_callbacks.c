@@ -97,7 +97,8 @@ static void visit_and_call(void)
 static void visits_may_not_collect(void **state)
 {
     (void)state;
-    expect_refused(CALL_INLINE | CALL_COLLECTS | CALL_DETACHES, visit_and_call, NOT_FROM_HERE);
+    expect_refused(CALL_INLINE | CALL_POLLS | CALL_COLLECTS | CALL_DETACHES, visit_and_call,
+                   NOT_FROM_HERE);
 }
 
 static void visit_with_nothing(void)
@@ -152,7 +153,7 @@ static bool call_all_at_limit(gc_mutator *mutator, size_t needed, void *data)
     (void)needed;
     (void)data;
     asked++;
-    make_calls(CALL_INLINE | CALL_COLLECTS | CALL_OTHER | CALL_CHANGES, mutator);
+    make_calls(CALL_INLINE | CALL_POLLS | CALL_COLLECTS | CALL_OTHER | CALL_CHANGES, mutator);
     return false;
 }
 

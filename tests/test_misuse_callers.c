@@ -40,7 +40,7 @@ static void call_on_another_thread(void)
 static void another_threads_mutator_is_refused(void **state)
 {
     (void)state;
-    expect_refused(CALL_MUTATOR, call_on_another_thread, NOT_MINE);
+    expect_refused(CALL_MUTATOR & ~CALL_POLLS, call_on_another_thread, NOT_MINE);
 }
 
 static void call_with_null(void)
@@ -52,7 +52,8 @@ static void call_with_null(void)
 static void null_mutator_is_refused(void **state)
 {
     (void)state;
-    expect_refused(CALL_MUTATOR & ~CALL_INLINE, call_with_null, "the mutator is NULL");
+    expect_refused(CALL_MUTATOR & ~(CALL_INLINE | CALL_POLLS), call_with_null,
+                   "the mutator is NULL");
 }
 
 static void second_attachment_is_busy(void **state)

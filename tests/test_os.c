@@ -502,8 +502,8 @@ static void look_into_area(uintptr_t from, uintptr_t to, void *data)
 
 __attribute__((noinline)) static void search_from_here(struct search *search)
 {
-    gc_os_fake_frames((uintptr_t)__builtin_frame_address(0), gc_os_stack_base(), look_into_area,
-                      search);
+    gc_os_fake_frames(gc_os_fake_stack(), (uintptr_t)__builtin_frame_address(0), gc_os_stack_base(),
+                      look_into_area, search);
 }
 
 /* The address of a caller's fake frame may be in a register alone, so registers
@@ -534,7 +534,7 @@ static void empty_range_has_no_fake_frames(void **state)
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
 
     (void)state;
-    gc_os_fake_frames(here, here, look_into_area, &search);
+    gc_os_fake_frames(gc_os_fake_stack(), here, here, look_into_area, &search);
     assert_int_equal(search.areas, 0);
 }
 

@@ -41,7 +41,7 @@ extern "C" {
 
 /* Grows with each change of what the inline fast paths rely on; a program and
  * a library that disagree do not link. */
-#define gc_heap_create gc_heap_create_abi1
+#define gc_heap_create gc_heap_create_abi2
 
 typedef struct gc_heap gc_heap;       /* objects, roots, generations: one whole */
 typedef struct gc_mutator gc_mutator; /* a thread attached to a heap */
@@ -316,18 +316,42 @@ STRATA_API gc_status gc_heap_create(const gc_options *options, gc_heap **heap);
  * last. */
 STRATA_API void gc_heap_destroy(gc_heap *heap);
 
-/* Attaches the calling thread. One mutator for a thread and a heap; a thread
- * may be attached to several heaps. With ambiguous stacks the thread's stack
- * is scanned from here to its base.
+/* Attaches the calling thread, at any time, besides any number of others: it may
+ * wait until a collection is over. One mutator for a thread and a heap; a
+ * thread may be attached to several heaps, and a safepoint of one is a
+ * safepoint of all. With ambiguous stacks the thread's stack is scanned from
+ * where it stops to its base.
  *
  * Returns  GC_OK; GC_NO_MEMORY; GC_BUSY if this thread has one in this heap.
- * GC       never collects.
+ * GC       never collects; others may, in all heaps of this thread.
+ * Thread   any.
  */
 STRATA_API gc_status gc_mutator_attach(gc_heap *heap, gc_mutator **mutator);
 
 /* Detaches; the mutator is not to be used any more. Misuse with frames left,
- * from another thread, and from a callback. */
+ * from another thread, while parked, and from a callback. Handles are the
+ * heap's, and stay. A thread that ends without it is detached when it ends,
+ * whatever frames it has, and counted in gc_stats.lost_threads. */
 STRATA_API void gc_mutator_detach(gc_mutator *mutator);
+
+/* Calls act(data), during which the thread does not count as one of the heap's:
+ * collections do not wait for it. For what may block or take long: input, locks,
+ * sleep. `act` must not touch objects of the heap, nor use the mutator (other
+ * heaps it may use). The frames of its callers stay roots as they are: they may
+ * be written, but the references that they hold must be there when `act` is
+ * called. It returns, or the thread ends.
+ *
+ * Returns  what `act` does.
+ * GC       may collect; may move what is not pinned.
+ * Thread   the mutator's own.
+ */
+STRATA_API void *gc_call_parked(gc_mutator *mutator, void *(*act)(void *data), void *data);
+
+/* The same in two steps, for heaps with GC_STACKS_EXACT only: on other stacks a
+ * compiler may reuse a slot between the two. Misuse if they do not alternate.
+ * GC, Thread: as gc_call_parked. */
+STRATA_API void gc_park(gc_mutator *mutator);
+STRATA_API void gc_unpark(gc_mutator *mutator);
 
 STRATA_API gc_heap *gc_mutator_heap(const gc_mutator *mutator);
 
@@ -583,6 +607,10 @@ typedef struct gc_stats {
     uint64_t logged_objects; /* holders that the write barrier noted, in all */
     uint64_t mark_overflows; /* times the mark stack was full */
     uint64_t copy_failures;  /* objects marked in place for want of room */
+    uint64_t stops;          /* times that all threads were stopped for one */
+    uint64_t stop_total_ns;  /* from the wish to stop them until they had; not part of pauses */
+    uint64_t stop_max_ns;
+    uint64_t lost_threads; /* that ended without gc_mutator_detach */
 } gc_stats;
 
 /* GC_BAD_SIZE unless stats->size is right. Cheap. Thread: any. */

@@ -16,9 +16,12 @@
 extern "C" {
 #endif
 
-/* The first words of every gc_mutator. Memory from `bump` to `limit` is zeroed
- * and this thread's alone; `limit` is 0 when the slow path is wanted (a
- * safepoint is requested, or a stress mode watches each allocation). */
+/* The first words of every gc_mutator. The next object's payload is to be at
+ * `bump`; memory from its header on, up to GC_HEADER_BYTES before `limit`, is
+ * zeroed and this thread's alone. `limit` is 0 when the slow path is wanted: a
+ * stop is requested, or a stress mode watches each allocation. Another thread
+ * may set it to 0 at any time, and read `bump`: so a header is written before
+ * `bump` passes it. On most machines these atomic accesses are plain ones. */
 typedef struct gc_mutator_fast {
     uintptr_t bump;
     uintptr_t limit;
@@ -43,14 +46,14 @@ static inline gc_mutator_fast *gc_fast(gc_mutator *mutator)
 static inline void *gc_alloc(gc_mutator *mutator, const gc_type *type)
 {
     gc_mutator_fast *fast = gc_fast(mutator);
-    uintptr_t start = fast->bump;
-    uintptr_t end = start + type->object_bytes;
+    uintptr_t object = fast->bump;
+    uintptr_t next = object + type->object_bytes;
 
-    if (__builtin_expect(end > fast->limit, 0))
+    if (__builtin_expect(next > __atomic_load_n(&fast->limit, __ATOMIC_RELAXED), 0))
         return gc_alloc_slow(mutator, type, 0);
-    fast->bump = end;
-    *(uint64_t *)start = (uint64_t)(uintptr_t)type;
-    return (void *)(start + GC_HEADER_BYTES);
+    ((uint64_t *)object)[-1] = (uint64_t)(uintptr_t)type;
+    __atomic_store_n(&fast->bump, next, __ATOMIC_RELEASE);
+    return (void *)object;
 }
 
 /* An array's length stands before its header, shifted by two and tagged with
@@ -58,39 +61,49 @@ static inline void *gc_alloc(gc_mutator *mutator, const gc_type *type)
 static inline void *gc_alloc_array(gc_mutator *mutator, const gc_type *type, size_t length)
 {
     gc_mutator_fast *fast = gc_fast(mutator);
-    uintptr_t start = fast->bump;
+    uintptr_t object = fast->bump + sizeof(uint64_t);
     size_t bytes;
 
     if (__builtin_expect(length > GC_SMALL_BYTES || type->element_size == 0 || type->flags != 0 ||
                              type->alignment != 8 || type->kind == GC_KIND_CONSERVATIVE,
                          0))
         return gc_alloc_slow(mutator, type, length);
-    bytes = GC_OBJECT_BYTES(type->size + length * type->element_size) + sizeof(uint64_t);
-    if (__builtin_expect(bytes > GC_SMALL_BYTES || start + bytes > fast->limit, 0))
+    bytes = GC_OBJECT_BYTES(type->size + length * type->element_size);
+    if (__builtin_expect(bytes > GC_SMALL_BYTES - sizeof(uint64_t) ||
+                             object + bytes > __atomic_load_n(&fast->limit, __ATOMIC_RELAXED),
+                         0))
         return gc_alloc_slow(mutator, type, length);
-    fast->bump = start + bytes;
-    ((uint64_t *)start)[0] = (uint64_t)length << 2 | 2;
-    ((uint64_t *)start)[1] = (uint64_t)(uintptr_t)type;
-    return (void *)(start + sizeof(uint64_t) + GC_HEADER_BYTES);
+    ((uint64_t *)object)[-2] = (uint64_t)length << 2 | 2;
+    ((uint64_t *)object)[-1] = (uint64_t)(uintptr_t)type;
+    __atomic_store_n(&fast->bump, object + bytes, __ATOMIC_RELEASE);
+    return (void *)object;
+}
+
+/* Another thread may disarm it. */
+static inline bool gc_is_armed(const void *object)
+{
+    const unsigned char *log = (const unsigned char *)object + GC_LOG_OFFSET;
+
+    return __builtin_expect(__atomic_load_n(log, __ATOMIC_RELAXED) & GC_LOG_ARMED, 0);
 }
 
 static inline void gc_write(gc_mutator *mutator, void *object, void *slot, const void *value)
 {
     memcpy(slot, &value, sizeof value);
-    if (__builtin_expect(((const unsigned char *)object)[GC_LOG_OFFSET] & GC_LOG_ARMED, 0))
+    if (gc_is_armed(object))
         gc_write_slow(mutator, object, slot);
 }
 
 static inline void gc_write_word(gc_mutator *mutator, void *object, void *slot, uintptr_t word)
 {
     memcpy(slot, &word, sizeof word);
-    if (__builtin_expect(((const unsigned char *)object)[GC_LOG_OFFSET] & GC_LOG_ARMED, 0))
+    if (gc_is_armed(object))
         gc_write_slow(mutator, object, slot);
 }
 
 static inline void gc_write_barrier(gc_mutator *mutator, void *object)
 {
-    if (__builtin_expect(((const unsigned char *)object)[GC_LOG_OFFSET] & GC_LOG_ARMED, 0))
+    if (gc_is_armed(object))
         gc_write_slow(mutator, object, NULL);
 }
 

@@ -31,6 +31,22 @@
 #endif
 #endif
 
+/* A stack may be written by its thread while others scan it. */
+#if defined(__SANITIZE_THREAD__)
+#define GC_UNDER_TSAN 1
+#define GC_UNCHECKED_BY_TSAN __attribute__((no_sanitize_thread, noinline))
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define GC_UNDER_TSAN 1
+#define GC_UNCHECKED_BY_TSAN __attribute__((no_sanitize("thread"), noinline))
+#endif
+#endif
+
+#ifndef GC_UNDER_TSAN
+#define GC_UNDER_TSAN 0
+#define GC_UNCHECKED_BY_TSAN
+#endif
+
 #ifndef GC_UNDER_ASAN
 #define GC_UNDER_ASAN 0
 #define GC_UNCHECKED_BY_ASAN

@@ -17,20 +17,27 @@ static void reach(struct gc_collector *collector, enum gc_phase phase)
         collector->on_phase(collector, phase);
 }
 
-void gc_flush_logs(struct gc_collector *collector)
+void gc_flush_log(struct gc_collector *collector, struct gc_mutator *mutator)
 {
-    for (struct gc_mutator *mutator = collector->mutators; mutator != NULL;
-         mutator = mutator->next) {
-        for (size_t i = 0; i < mutator->log_count; i++)
-            gc_log_add(&collector->remembered, mutator->log[i]);
-        collector->remembered.logged += mutator->log_count;
-        mutator->log_count = 0;
-    }
+    for (size_t i = 0; i < mutator->log_count; i++)
+        gc_log_add(&collector->remembered, mutator->log[i]);
+    collector->remembered.logged += mutator->log_count;
+    __atomic_store_n(&mutator->log_count, 0, __ATOMIC_RELAXED);
+}
+
+static void flush_logs(struct gc_collector *collector)
+{
+    struct gc_mutator *mutator = collector->world.mutators;
+
+    for (; mutator != NULL; mutator = mutator->next)
+        gc_flush_log(collector, mutator);
 }
 
 static void retire_runs(struct gc_collector *collector)
 {
-    for (struct gc_mutator *mutator = collector->mutators; mutator != NULL; mutator = mutator->next)
+    struct gc_mutator *mutator = collector->world.mutators;
+
+    for (; mutator != NULL; mutator = mutator->next)
         gc_mutator_retire_run(mutator, &collector->spaces);
     for (int kind = 0; kind <= GC_BLOCK_AMBIGUOUS; kind++)
         gc_young_run_close(&collector->spaces, &collector->born_pinned[kind]);
@@ -191,7 +198,7 @@ void gc_cycle_run(struct gc_collector *collector, const struct gc_request *reque
 
     collector->goes_on = request->goes_on;
     retire_runs(collector);
-    gc_flush_logs(collector);
+    flush_logs(collector);
     condemned = condemned_bytes(collector, request->generation);
     gc_quarantine_release(&collector->quarantine, 2 * condemned,
                           request->reason == GC_REASON_LIMIT);

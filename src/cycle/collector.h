@@ -9,7 +9,7 @@
 #include "cycle/quarantine.h"
 #include "memory/attachments.h"
 #include "space/spaces.h"
-#include "thread/mutator.h"
+#include "thread/handshake.h"
 #include "trace/handles.h"
 #include "trace/remembered.h"
 #include "trace/roots.h"
@@ -75,7 +75,7 @@ struct gc_collector {
     struct gc_weakrefs weakrefs;
     struct gc_calls calls;
     struct gc_set pinned_once; /* keys: objects */
-    struct gc_mutator *mutators;
+    struct gc_world world;     /* the threads, and the lock of all that is here */
     struct gc_run born_pinned[GC_BLOCK_AMBIGUOUS + 1]; /* runs of pinning blocks, by kind */
     struct gc_run idle_run;                            /* left by a mutator that was detached */
     struct gc_pace pace;
@@ -133,7 +133,8 @@ size_t gc_held_bytes(const struct gc_collector *collector);
 /* Bytes of all generations, but for the frozen, that are thought to be live. */
 size_t gc_live_bytes(const struct gc_collector *collector);
 
-/* Empties the mutators' own logs into the heap's. */
-void gc_flush_logs(struct gc_collector *collector);
+/* Empties a mutator's own log into the heap's. Its thread is stopped, or it is
+ * the calling one's, with the lock held. */
+void gc_flush_log(struct gc_collector *collector, struct gc_mutator *mutator);
 
 #endif

@@ -18,14 +18,15 @@ static void pin_words(const uintptr_t *words, size_t count, void *data)
             gc_pin_root(tracer, words[i]);
 }
 
+/* All are parked, the one that collects too. */
 static void pin_stacks(struct gc_collector *collector)
 {
-    struct gc_mutator *mutator = collector->mutators;
+    struct gc_mutator *mutator = collector->world.mutators;
 
     if (collector->stacks == GC_STACKS_EXACT)
         return;
     for (; mutator != NULL; mutator = mutator->next)
-        gc_stack_scan(mutator->stack_base, pin_words, &collector->tracer);
+        gc_stack_scan_frozen(mutator->top, mutator->stack_base, pin_words, &collector->tracer);
 }
 
 static void pin_ranges(struct gc_collector *collector)

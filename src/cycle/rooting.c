@@ -155,7 +155,9 @@ static void trace_handles(struct gc_collector *collector)
 
 static void trace_frames(struct gc_collector *collector)
 {
-    for (struct gc_mutator *mutator = collector->mutators; mutator != NULL; mutator = mutator->next)
+    struct gc_mutator *mutator = collector->world.mutators;
+
+    for (; mutator != NULL; mutator = mutator->next)
         for (gc_frame *frame = mutator->fast.frames; frame != NULL; frame = frame->below)
             for (size_t i = 0; i < frame->count; i++)
                 gc_trace_root(&collector->tracer, frame->slots[i]);

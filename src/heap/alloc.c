@@ -63,61 +63,106 @@ static uintptr_t aligned(const struct request *request, uintptr_t start)
 
 /* ---- One attempt ---- */
 
-static uintptr_t take_large(const struct request *request)
+/* Writes the header, and what else makes an object known. */
+static void *finish(const struct request *request, uintptr_t start)
+{
+    uintptr_t object = start + gc_prefix_bytes(request->type) + GC_HEADER_BYTES;
+
+    if (request->type->element_size != 0)
+        gc_header(object)[-1] = (uint64_t)request->length << 2 | GC_LENGTH_TAG;
+    *gc_header(object) = (uint64_t)(uintptr_t)request->type;
+    return (void *)object;
+}
+
+/* The memory is zeroed without the lock: this thread does not stop meanwhile. */
+static void *take_large(const struct request *request)
 {
     struct gc_collector *collector = &request->heap->collector;
     bool zeroed = !(request->type->flags & GC_TYPE_UNZEROED) || request->type->kind != GC_KIND_LEAF;
-    uintptr_t start = gc_large_take(&collector->spaces, request->bytes + request->padding, zeroed);
+    uintptr_t start;
+    void *object;
 
-    return start == 0 ? 0 : aligned(request, start);
+    gc_heap_lock(request->heap);
+    start = gc_large_take(&collector->spaces, request->bytes + request->padding, zeroed);
+    if (start == 0) {
+        gc_heap_unlock(request->heap);
+        return NULL;
+    }
+    object = finish(request, aligned(request, start));
+    gc_bit_set(collector->tables.starts, gc_granule_of(&collector->tables, (uintptr_t)object));
+    collector->spaces.generations[GC_YOUNG].large_bytes += request->bytes;
+    if (is_ambiguous(request->type))
+        collector->has_ambiguous = true;
+    gc_heap_unlock(request->heap);
+    return object;
 }
 
-static uintptr_t take_born_pinned(const struct request *request, enum gc_block_kind kind)
+/* Runs of pinning blocks are shared. */
+static void *take_born_pinned(const struct request *request, enum gc_block_kind kind)
 {
     struct gc_collector *collector = &request->heap->collector;
     struct gc_run *run = &collector->born_pinned[kind];
     size_t needed = request->bytes + request->padding;
-    uintptr_t start;
+    void *object = NULL;
+    bool open;
 
-    if ((run->block == GC_NO_BLOCK || run->limit - run->bump < needed) &&
-        !gc_young_run_next(&collector->spaces, run, kind, needed))
-        return 0;
-    start = aligned(request, run->bump);
-    run->bump = start + request->bytes;
-    return start;
+    gc_heap_lock(request->heap);
+    open = run->block != GC_NO_BLOCK && run->limit - run->bump >= needed;
+    if (!open && gc_young_run_next(&collector->spaces, run, kind, needed)) {
+        gc_run_zero(run);
+        open = true;
+    }
+    if (open) {
+        uintptr_t start = aligned(request, run->bump);
+
+        object = finish(request, start);
+        run->bump = start + request->bytes;
+        if (is_ambiguous(request->type))
+            collector->has_ambiguous = true;
+    }
+    gc_heap_unlock(request->heap);
+    return object;
 }
 
-static uintptr_t take_from_run(const struct request *request)
+static void *take_from_run(const struct request *request)
 {
     gc_mutator *mutator = request->mutator;
     uintptr_t start;
+    void *object;
 
-    if (mutator->run.block == GC_NO_BLOCK ||
-        mutator->run.limit - mutator->fast.bump < request->bytes + request->padding)
-        return 0;
-    start = aligned(request, mutator->fast.bump);
-    mutator->fast.bump = start + request->bytes;
-    return start;
+    if (gc_mutator_room(mutator) < request->bytes + request->padding)
+        return NULL;
+    start = aligned(request, gc_mutator_bump(mutator));
+    object = finish(request, start);
+    gc_mutator_set_bump(mutator, start + request->bytes);
+    return object;
 }
 
-static uintptr_t take(const struct request *request)
+static void *take_from_next_run(const struct request *request)
 {
     struct gc_spaces *spaces = &request->heap->collector.spaces;
+    bool open;
+
+    gc_heap_lock(request->heap);
+    open = gc_mutator_refill(request->mutator, spaces, request->bytes + request->padding);
+    gc_heap_unlock(request->heap);
+    gc_mutator_open(request->mutator);
+    return open ? take_from_run(request) : NULL;
+}
+
+static void *take(const struct request *request)
+{
     enum gc_block_kind kind = block_kind(request->type);
 
     if (is_large(request))
         return take_large(request);
-    if (kind != GC_BLOCK_SMALL)
-        return take_born_pinned(request, kind);
-    if (!gc_mutator_refill(request->mutator, spaces, request->bytes + request->padding))
-        return 0;
-    return take_from_run(request);
+    return kind == GC_BLOCK_SMALL ? take_from_next_run(request) : take_born_pinned(request, kind);
 }
 
 /* ---- When there is no room ---- */
 
 /* Whether collecting at the limit took more than its share for some time. */
-static bool is_crawling(gc_heap *heap)
+static bool is_crawling(const gc_heap *heap)
 {
     uint64_t now = gc_os_now_ns(), elapsed;
 
@@ -133,16 +178,19 @@ static void end_limit_run(gc_heap *heap)
     heap->limit_collections = 0;
 }
 
-static void collect_at_limit(gc_heap *heap, unsigned generation, bool compact)
+enum effort { YOUNG, FULL, COMPACT };
+
+/* All threads are stopped. */
+static void collect_at_limit(gc_heap *heap, enum effort effort)
 {
     uint64_t started = gc_os_now_ns();
 
     if (heap->limit_collections == 0)
         heap->limit_started_ns = started;
-    if (compact)
+    if (effort == COMPACT)
         gc_heap_compact(heap, GC_REASON_LIMIT);
     else
-        gc_heap_collect(heap, generation, GC_REASON_LIMIT);
+        gc_heap_collect(heap, effort == YOUNG ? GC_YOUNG : GC_OLD, GC_REASON_LIMIT);
     heap->limit_collecting_ns += gc_os_now_ns() - started;
     heap->limit_collections++;
     if (gc_blocks_room(&heap->collector.blocks, GC_FOR_MUTATOR) >
@@ -150,69 +198,133 @@ static void collect_at_limit(gc_heap *heap, unsigned generation, bool compact)
         end_limit_run(heap);
 }
 
+struct limit_request {
+    const struct request *request;
+    enum effort effort;
+    uint64_t collections; /* of the heap, before this thread found no room */
+};
+
+/* Nothing, if another thread has collected meanwhile. */
+static bool collect_unless_done(gc_mutator *mutator, void *data)
+{
+    const struct limit_request *limit = data;
+    gc_heap *heap = mutator->heap;
+
+    if (heap->collector.collections != limit->collections)
+        return false;
+    collect_at_limit(heap, limit->effort);
+    return true;
+}
+
+static uint64_t collections_of(const gc_heap *heap)
+{
+    uint64_t count;
+
+    gc_heap_lock(heap);
+    count = heap->collector.collections;
+    gc_heap_unlock(heap);
+    return count;
+}
+
+/* Collects, and tries again: as long as others collect in between, the same
+ * anew. */
+static void *take_after(const struct request *request, enum effort effort)
+{
+    struct limit_request limit = {.request = request, .effort = effort};
+    void *object;
+    bool done;
+
+    do {
+        limit.collections = collections_of(request->heap);
+        done = gc_world_stop(request->mutator, collect_unless_done, &limit);
+        object = take(request);
+    } while (object == NULL && !done);
+    return object;
+}
+
 static bool ask_embedder(const struct request *request)
 {
-    gc_heap *heap = request->heap;
+    const gc_options *options = &request->heap->options;
+    gc_mutator *mutator = request->mutator;
     bool again;
 
-    if (heap->options.limit_callback == NULL || heap->in_limit_callback)
+    if (options->limit_callback == NULL || mutator->in_limit_callback)
         return false;
-    heap->in_limit_callback = true;
-    heap->callback_collected = false;
-    again =
-        heap->options.limit_callback(request->mutator, request->bytes, heap->options.limit_data);
-    heap->in_limit_callback = false;
+    mutator->in_limit_callback = true;
+    mutator->callback_collected = false;
+    again = options->limit_callback(mutator, request->bytes, options->limit_data);
+    mutator->in_limit_callback = false;
     return again;
 }
 
 /* A full collection, then a compacting one, then what the embedder can do. */
-static uintptr_t take_after_full(const struct request *request)
+static void *take_after_full(const struct request *request)
 {
-    gc_heap *heap = request->heap;
-    uintptr_t start;
+    void *object = take_after(request, FULL);
 
-    collect_at_limit(heap, GC_OLD, false);
-    start = take(request);
-    if (start == 0) {
-        collect_at_limit(heap, GC_OLD, true);
-        start = take(request);
-    }
-    if (start == 0 && ask_embedder(request)) {
-        collect_at_limit(heap, GC_OLD, true);
-        start = take(request);
-    }
-    return start;
+    if (object == NULL)
+        object = take_after(request, COMPACT);
+    if (object == NULL && ask_embedder(request))
+        object = take_after(request, COMPACT);
+    return object;
 }
 
 /* Within the callback one full collection is tried, not one an allocation. */
-static bool may_try_full(gc_heap *heap)
+static bool may_try_full(const struct request *request)
 {
-    if (!heap->in_limit_callback)
-        return !is_crawling(heap);
-    if (heap->callback_collected)
+    gc_mutator *mutator = request->mutator;
+    bool crawling;
+
+    if (!mutator->in_limit_callback) {
+        gc_heap_lock(request->heap);
+        crawling = is_crawling(request->heap);
+        gc_heap_unlock(request->heap);
+        return !crawling;
+    }
+    if (mutator->callback_collected)
         return false;
-    heap->callback_collected = true;
+    mutator->callback_collected = true;
     return true;
 }
 
+static bool may_help_young(const gc_heap *heap)
+{
+    size_t handed;
+
+    gc_heap_lock(heap);
+    handed = heap->collector.spaces.handed_bytes;
+    gc_heap_unlock(heap);
+    return handed > heap->options.nursery_min / 2 && heap->options.barriers == GC_BARRIERS_ALL;
+}
+
+static bool is_within_limit(const struct request *request)
+{
+    bool within;
+
+    gc_heap_lock(request->heap);
+    within = request->bytes + request->padding <= request->heap->options.hard_limit;
+    gc_heap_unlock(request->heap);
+    return within;
+}
+
 /* From the cheapest that may help to the last. */
-static uintptr_t take_after_collecting(const struct request *request)
+static void *take_after_collecting(const struct request *request)
 {
     gc_heap *heap = request->heap;
-    size_t handed = heap->collector.spaces.handed_bytes;
-    uintptr_t start = 0;
+    void *object = NULL;
 
-    if (request->bytes + request->padding > heap->options.hard_limit)
-        return 0;
-    if (handed > heap->options.nursery_min / 2 && heap->options.barriers == GC_BARRIERS_ALL) {
-        collect_at_limit(heap, GC_YOUNG, false);
-        start = take(request);
-    }
-    if (start == 0 && may_try_full(heap))
-        start = take_after_full(request);
-    if (start == 0)
+    if (!is_within_limit(request))
+        return NULL;
+    if (may_help_young(heap))
+        object = take_after(request, YOUNG);
+    if (object == NULL && may_try_full(request))
+        object = take_after_full(request);
+    if (object == NULL) {
+        gc_heap_lock(heap);
         end_limit_run(heap); /* what is dropped now shall count at once */
-    return start;
+        gc_heap_unlock(heap);
+    }
+    return object;
 }
 
 /* ---- The slow path, whole ---- */
@@ -224,6 +336,7 @@ static bool is_due(const gc_heap *heap)
     return heap->disabled == 0 && collector->spaces.handed_bytes >= collector->pace.nursery;
 }
 
+/* All threads are stopped. */
 static void collect_as_due(gc_heap *heap, gc_reason stress)
 {
     gc_reason reason;
@@ -235,70 +348,80 @@ static void collect_as_due(gc_heap *heap, gc_reason stress)
     gc_heap_collect(heap, generation, stress != GC_REASON_NONE ? stress : reason);
 }
 
-/* What a mutator was made to watch for: finalizers that are due, stress, and
- * charges that grew. */
-static void collect_if_asked(gc_mutator *mutator)
+static bool collect_if_due(gc_mutator *mutator, void *data)
+{
+    (void)data;
+    if (is_due(mutator->heap))
+        collect_as_due(mutator->heap, GC_REASON_NONE);
+    return true;
+}
+
+static bool collect_if_asked(gc_mutator *mutator, void *data)
 {
     gc_heap *heap = mutator->heap;
 
-    if (mutator->watching & GC_WATCH_FINALIZERS)
-        gc_heap_finalize_due(mutator);
+    (void)data;
     if (heap->disabled != 0)
-        return;
+        return false;
     if (gc_pace_external_due(&heap->collector.pace, heap->collector.external_since))
         collect_as_due(heap, GC_REASON_EXTERNAL);
-    else if ((mutator->watching & GC_WATCH_STRESS) && gc_stress_is_due(heap))
+    else if ((gc_mutator_watching(mutator) & GC_WATCH_STRESS) && gc_stress_is_due(heap))
         collect_as_due(heap, GC_REASON_STRESS);
-    gc_mutator_unwatch(mutator, GC_WATCH_EXTERNAL);
+    return true;
 }
 
-static void *finish(const struct request *request, uintptr_t start)
+/* Another thread's stop, finalizers that are due, stress, charges that grew. */
+void gc_heap_attend(gc_mutator *mutator)
 {
-    struct gc_collector *collector = &request->heap->collector;
-    uintptr_t object = start + gc_prefix_bytes(request->type) + GC_HEADER_BYTES;
+    unsigned watching = gc_mutator_watching(mutator);
 
-    if (request->type->element_size != 0)
-        gc_header(object)[-1] = (uint64_t)request->length << 2 | GC_LENGTH_TAG;
-    *gc_header(object) = (uint64_t)(uintptr_t)request->type;
-    if (is_large(request)) {
-        gc_bit_set(collector->tables.starts, gc_granule_of(&collector->tables, object));
-        collector->spaces.generations[GC_YOUNG].large_bytes += request->bytes;
-    }
-    if (is_ambiguous(request->type))
-        collector->has_ambiguous = true;
-    return (void *)object;
+    if (watching & GC_WATCH_STOP)
+        gc_world_yield(mutator);
+    if (watching & GC_WATCH_FINALIZERS)
+        gc_heap_finalize_due(mutator);
+    if (watching & (GC_WATCH_STRESS | GC_WATCH_EXTERNAL) &&
+        gc_world_stop(mutator, collect_if_asked, NULL))
+        gc_mutator_unwatch(mutator, GC_WATCH_EXTERNAL);
+    else if (watching == 0)
+        gc_mutator_set_limit(mutator);
+}
+
+static bool is_due_now(const gc_heap *heap)
+{
+    bool due;
+
+    gc_heap_lock(heap);
+    due = is_due(heap);
+    gc_heap_unlock(heap);
+    return due;
 }
 
 void *gc_alloc_slow(gc_mutator *mutator, const gc_type *type, size_t length)
 {
     struct request request = {.mutator = mutator, .type = type, .length = length};
-    uintptr_t start = 0;
-    gc_heap *heap;
+    void *object = NULL;
 
     gc_check_may_collect(mutator, "gc_alloc");
-    heap = request.heap = mutator->heap;
-    gc_check_type(heap, type, "gc_alloc");
+    request.heap = mutator->heap;
+    gc_check_type(request.heap, type, "gc_alloc");
     if (length != 0 && type->element_size == 0)
         gc_misuse("gc_alloc_array", "the type has no array part");
     if (!measure(&request))
         return NULL;
-    if (mutator->watching)
-        collect_if_asked(mutator);
+    if (gc_mutator_watching(mutator))
+        gc_heap_attend(mutator);
     if (!is_large(&request) && block_kind(type) == GC_BLOCK_SMALL)
-        start = take_from_run(&request);
-    if (start == 0) {
-        if (is_due(heap))
-            collect_as_due(heap, GC_REASON_NONE);
-        start = take(&request);
+        object = take_from_run(&request);
+    if (object == NULL) {
+        if (is_due_now(request.heap))
+            gc_world_stop(mutator, collect_if_due, NULL);
+        object = take(&request);
     }
-    if (start == 0)
-        start = take_after_collecting(&request);
-    return start == 0 ? NULL : finish(&request, start);
+    return object != NULL ? object : take_after_collecting(&request);
 }
 
 void gc_safepoint_slow(gc_mutator *mutator)
 {
     gc_check_may_collect(mutator, "gc_safepoint");
-    if (mutator->watching)
-        collect_if_asked(mutator);
+    gc_heap_attend(mutator);
 }

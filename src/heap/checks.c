@@ -15,21 +15,15 @@ void gc_check_heap(const gc_heap *heap, const char *function)
 {
     if (heap == NULL)
         gc_misuse(function, "the heap is NULL");
-    if (heap->collector.phase != GC_PHASE_IDLE)
+    if (gc_world_is_mine(&heap->collector.world))
         gc_misuse(function, not_from_here);
 }
 
 void gc_check_attached(const gc_heap *heap, const char *function)
 {
-    const gc_mutator *mutator;
-
     gc_check_heap(heap, function);
-    if (!gc_is_checking(heap))
-        return;
-    for (mutator = heap->collector.mutators; mutator != NULL; mutator = mutator->next)
-        if (mutator->thread == gc_os_thread())
-            return;
-    gc_misuse(function, "this thread is not attached to the heap");
+    if (gc_is_checking(heap) && gc_world_own(&heap->collector.world) == NULL)
+        gc_misuse(function, "this thread is not attached to the heap");
 }
 
 void gc_check_mutator(const gc_mutator *mutator, const char *function)
@@ -39,19 +33,21 @@ void gc_check_mutator(const gc_mutator *mutator, const char *function)
     if (mutator->thread != gc_os_thread())
         gc_misuse(function, "this mutator belongs to another thread, or is detached");
     gc_check_heap(mutator->heap, function);
+    if (GC_UNLIKELY(gc_mutator_is_parked(mutator)))
+        gc_misuse(function, mutator->aside ? not_from_here : "this mutator is parked");
 }
 
 void gc_check_may_collect(const gc_mutator *mutator, const char *function)
 {
     gc_check_mutator(mutator, function);
-    if (mutator->heap->visits != 0)
+    if (mutator->visits != 0)
         gc_misuse(function, not_from_here);
 }
 
 void gc_check_may_end(const gc_mutator *mutator, const char *function)
 {
     gc_check_may_collect(mutator, function);
-    if (mutator->heap->in_limit_callback)
+    if (mutator->in_limit_callback)
         gc_misuse(function, not_from_here);
 }
 
@@ -61,7 +57,8 @@ void gc_check_object(gc_heap *heap, const void *object, const char *function)
 {
     if (object == NULL)
         gc_misuse(function, "the object is NULL");
-    if (!gc_is_reference(&heap->collector.tables, (uintptr_t)object))
+    if ((uintptr_t)object % GC_GRANULE_BYTES != 0 ||
+        gc_heap_object_at(heap, (uintptr_t)object) != (uintptr_t)object)
         gc_misuse(function, no_reference);
 }
 
@@ -73,7 +70,7 @@ void gc_check_object_quickly(gc_heap *heap, const void *object, const char *func
     if (object == NULL || gc_is_checking(heap))
         gc_check_object(heap, object, function);
     else if (address % GC_GRANULE_BYTES != 0 || !gc_in_range(tables, address) ||
-             tables->state[gc_block_of(tables, address)] == 0)
+             gc_state_of(tables, gc_block_of(tables, address)) == 0)
         gc_misuse(function, no_reference);
 }
 

@@ -48,23 +48,50 @@ static void check_report(const gc_report *report, const char *function)
         gc_misuse(function, "report->size is not sizeof(gc_report)");
 }
 
+struct wish {
+    unsigned generation;
+    gc_report report;
+};
+
+static bool collect_stopped(gc_mutator *mutator, void *data)
+{
+    struct wish *wish = data;
+
+    gc_heap_collect(mutator->heap, wish->generation, GC_REASON_REQUESTED);
+    wish->report = mutator->heap->collector.last;
+    return true;
+}
+
 void gc_collect(gc_mutator *mutator, unsigned generation, gc_report *report)
 {
+    struct wish wish = {.generation = generation > GC_OLD ? GC_OLD : generation};
+
     gc_check_may_collect(mutator, "gc_collect");
     check_report(report, "gc_collect");
-    gc_heap_collect(mutator->heap, generation > GC_OLD ? GC_OLD : generation, GC_REASON_REQUESTED);
+    gc_world_stop(mutator, collect_stopped, &wish);
     if (report != NULL)
-        *report = mutator->heap->collector.last;
+        *report = wish.report;
+}
+
+static bool compact_stopped(gc_mutator *mutator, void *data)
+{
+    struct wish *wish = data;
+
+    gc_heap_compact(mutator->heap, GC_REASON_REQUESTED);
+    gc_blocks_trim(&mutator->heap->collector.blocks, 0);
+    wish->report = mutator->heap->collector.last;
+    return true;
 }
 
 void gc_compact(gc_mutator *mutator, gc_report *report)
 {
+    struct wish wish = {.generation = GC_OLD};
+
     gc_check_may_collect(mutator, "gc_compact");
     check_report(report, "gc_compact");
-    gc_heap_compact(mutator->heap, GC_REASON_REQUESTED);
-    gc_trim(mutator);
+    gc_world_stop(mutator, compact_stopped, &wish);
     if (report != NULL)
-        *report = mutator->heap->collector.last;
+        *report = wish.report;
 }
 
 size_t gc_trim(gc_mutator *mutator)
@@ -74,28 +101,40 @@ size_t gc_trim(gc_mutator *mutator)
 
     gc_check_mutator(mutator, "gc_trim");
     blocks = &mutator->heap->collector.blocks;
+    gc_heap_lock(mutator->heap);
     before = gc_blocks_committed(blocks);
     gc_blocks_trim(blocks, 0);
-    return before - gc_blocks_committed(blocks);
+    before -= gc_blocks_committed(blocks);
+    gc_heap_unlock(mutator->heap);
+    return before;
 }
 
 void gc_disable(gc_mutator *mutator)
 {
     gc_check_mutator(mutator, "gc_disable");
+    gc_heap_lock(mutator->heap);
     mutator->heap->disabled++;
+    gc_heap_unlock(mutator->heap);
 }
 
 void gc_enable(gc_mutator *mutator)
 {
     gc_check_mutator(mutator, "gc_enable");
+    gc_heap_lock(mutator->heap);
     if (mutator->heap->disabled == 0)
         gc_misuse("gc_enable", "there was no gc_disable");
     mutator->heap->disabled--;
+    gc_heap_unlock(mutator->heap);
 }
 
 bool gc_is_enabled(const gc_heap *heap)
 {
-    return heap->disabled == 0;
+    bool enabled;
+
+    gc_heap_lock(heap);
+    enabled = heap->disabled == 0;
+    gc_heap_unlock(heap);
+    return enabled;
 }
 
 /* ---- Thresholds and forecasts ---- */
@@ -110,77 +149,101 @@ size_t gc_threshold(const gc_heap *heap, unsigned generation)
 {
     const struct gc_pace *pace = &heap->collector.pace;
 
+    size_t value;
+
     check_generation(generation, "gc_threshold");
+    gc_heap_lock(heap);
     if (generation == GC_YOUNG)
-        return pace->nursery;
-    return generation == GC_MIDDLE ? pace->threshold1 : pace->threshold2;
+        value = pace->nursery;
+    else
+        value = generation == GC_MIDDLE ? pace->threshold1 : pace->threshold2;
+    gc_heap_unlock(heap);
+    return value;
+}
+
+static void set_threshold(struct gc_pace *pace, unsigned generation, size_t value)
+{
+    if (generation == GC_YOUNG) {
+        pace->nursery_fixed = value;
+        pace->nursery = value != 0 ? value : pace->nursery_min;
+    } else if (generation == GC_MIDDLE) {
+        pace->threshold1 = (uint32_t)value;
+    } else {
+        pace->threshold2 = (uint32_t)value;
+    }
 }
 
 gc_status gc_threshold_set(gc_heap *heap, unsigned generation, size_t value)
 {
-    struct gc_pace *pace;
+    bool good;
 
     gc_check_attached(heap, "gc_threshold_set");
     check_generation(generation, "gc_threshold_set");
-    pace = &heap->collector.pace;
-    if (generation == GC_YOUNG) {
-        if (value > heap->options.hard_limit)
-            return GC_BAD_OPTION;
-        pace->nursery_fixed = value;
-        pace->nursery = value != 0 ? value : pace->nursery_min;
-        return GC_OK;
-    }
-    if (value == 0 || value > UINT32_MAX)
-        return GC_BAD_OPTION;
-    if (generation == GC_MIDDLE)
-        pace->threshold1 = (uint32_t)value;
-    else
-        pace->threshold2 = (uint32_t)value;
-    return GC_OK;
+    gc_heap_lock(heap);
+    good = generation == GC_YOUNG ? value <= heap->options.hard_limit
+                                  : value != 0 && value <= UINT32_MAX;
+    if (good)
+        set_threshold(&heap->collector.pace, generation, value);
+    gc_heap_unlock(heap);
+    return good ? GC_OK : GC_BAD_OPTION;
 }
 
 size_t gc_heap_young_bytes(const gc_heap *heap)
 {
     const struct gc_run *idle = &heap->collector.idle_run;
     size_t bytes = heap->collector.spaces.handed_bytes - (idle->limit - idle->bump);
-    const gc_mutator *mutator = heap->collector.mutators;
+    const gc_mutator *mutator = heap->collector.world.mutators;
 
     for (; mutator != NULL; mutator = mutator->next)
-        if (mutator->run.block != GC_NO_BLOCK)
-            bytes -= mutator->run.limit - mutator->fast.bump;
+        bytes -= gc_mutator_room(mutator);
     return bytes;
 }
 
 size_t gc_count(const gc_heap *heap, unsigned generation)
 {
+    const struct gc_pace *pace = &heap->collector.pace;
+    size_t count;
+
     check_generation(generation, "gc_count");
+    gc_heap_lock(heap);
     if (generation == GC_YOUNG)
-        return gc_heap_young_bytes(heap);
-    return generation == GC_MIDDLE ? heap->collector.pace.count1 : heap->collector.pace.count2;
+        count = gc_heap_young_bytes(heap);
+    else
+        count = generation == GC_MIDDLE ? pace->count1 : pace->count2;
+    gc_heap_unlock(heap);
+    return count;
 }
 
 unsigned gc_next_generation(const gc_heap *heap, gc_reason *reason, size_t *bytes_left)
 {
     const struct gc_collector *collector = &heap->collector;
+    unsigned generation;
+    size_t used, nursery;
     gc_reason why;
-    unsigned generation = gc_pace_choose(&collector->pace, gc_middle_bytes(collector),
-                                         gc_held_bytes(collector), &why);
 
+    gc_heap_lock(heap);
+    generation = gc_pace_choose(&collector->pace, gc_middle_bytes(collector),
+                                gc_held_bytes(collector), &why);
+    used = gc_heap_young_bytes(heap);
+    nursery = collector->pace.nursery;
+    gc_heap_unlock(heap);
     if (collector->stress & GC_STRESS_FULL)
         generation = GC_OLD;
     if (reason != NULL)
         *reason = why;
-    if (bytes_left != NULL) {
-        size_t used = gc_heap_young_bytes(heap);
-
-        *bytes_left = used < collector->pace.nursery ? collector->pace.nursery - used : 0;
-    }
+    if (bytes_left != NULL)
+        *bytes_left = used < nursery ? nursery - used : 0;
     return generation;
 }
 
 gc_reason gc_last_reason(const gc_heap *heap)
 {
-    return heap->collector.last.reason;
+    gc_reason reason;
+
+    gc_heap_lock(heap);
+    reason = heap->collector.last.reason;
+    gc_heap_unlock(heap);
+    return reason;
 }
 
 const char *gc_reason_name(gc_reason reason)

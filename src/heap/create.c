@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The life of a heap and of its mutators.
+ * The life of a heap.
  */
 #include "heap/heap.h"
 #include "heap/options.h"
@@ -50,7 +50,7 @@ void gc_heap_count_overhead(gc_heap *heap)
     collector->blocks.overhead_bytes =
         lanes + sizeof *heap + gc_roots_bytes(&collector->roots) +
         gc_attachments_bytes(&collector->pins) + gc_attachments_bytes(&collector->charges) +
-        gc_set_bytes(&collector->pinned_once) + mutator_bytes(collector->mutators) +
+        gc_set_bytes(&collector->pinned_once) + mutator_bytes(collector->world.mutators) +
         mutator_bytes(heap->detached) + gc_attachments_bytes(&collector->hashes) +
         gc_weakrefs_bytes(&collector->weakrefs) + gc_calls_bytes(&collector->calls) +
         gc_ephemerons_bytes(&collector->tracer.ephemerons) +
@@ -140,7 +140,8 @@ static bool create_parts(gc_heap *heap, const struct gc_settings *settings)
     for (int kind = 0; kind <= GC_BLOCK_AMBIGUOUS; kind++)
         gc_run_reset(&collector->born_pinned[kind]);
     gc_run_reset(&collector->idle_run);
-    return find_memory(collector, settings) && gc_stress_create(heap, settings->stress);
+    return gc_world_create(&collector->world) && find_memory(collector, settings) &&
+           gc_stress_create(heap, settings->stress);
 }
 
 static void destroy_parts(gc_heap *heap)
@@ -158,6 +159,7 @@ static void destroy_parts(gc_heap *heap)
     gc_attachments_destroy(&collector->pins);
     gc_roots_destroy(&collector->roots);
     release_memory(collector);
+    gc_world_destroy(&collector->world);
 }
 
 static void configure(gc_heap *heap, const struct gc_settings *settings)
@@ -215,82 +217,14 @@ static void free_mutators(gc_heap *heap)
 void gc_heap_destroy(gc_heap *heap)
 {
     gc_check_heap(heap, "gc_heap_destroy");
-    if (heap->collector.mutators != NULL)
+    gc_heap_lock(heap);
+    if (heap->collector.world.mutators != NULL)
         gc_misuse("gc_heap_destroy", "a mutator is still attached");
+    gc_heap_unlock(heap);
     gc_heap_finalize_all(heap);
     free_mutators(heap);
     destroy_parts(heap);
     gc_os.free(heap);
-}
-
-/* One that was detached, or a new one. Either is zero but for its heap. */
-static gc_mutator *take_mutator(gc_heap *heap)
-{
-    gc_mutator *mutator = heap->detached;
-
-    if (mutator != NULL)
-        heap->detached = mutator->next;
-    else
-        mutator = gc_os.allocate(sizeof *mutator);
-    return mutator;
-}
-
-gc_status gc_mutator_attach(gc_heap *heap, gc_mutator **mutator)
-{
-    struct gc_collector *collector;
-    gc_mutator *made;
-
-    gc_check_heap(heap, "gc_mutator_attach");
-    collector = &heap->collector;
-    /* One thread for a heap, until heaps stop several. */
-    if (collector->mutators != NULL)
-        return GC_BUSY;
-    made = take_mutator(heap);
-    if (made == NULL)
-        return GC_NO_MEMORY;
-    made->heap = heap;
-    made->thread = gc_os_thread();
-    made->stack_base = gc_os_stack_base();
-    gc_mutator_take_run(made, &collector->idle_run);
-    if (collector->stress & GC_STRESS_COLLECT)
-        gc_mutator_watch(made, GC_WATCH_STRESS);
-    made->next = collector->mutators;
-    collector->mutators = made;
-    *mutator = made;
-    return GC_OK;
-}
-
-static void unlink_mutator(gc_mutator *mutator)
-{
-    gc_mutator **link = &mutator->heap->collector.mutators;
-
-    while (*link != mutator)
-        link = &(*link)->next;
-    *link = mutator->next;
-}
-
-/* A thread that comes back, or comes for a moment, does not waste a run, and
- * one that uses what it gave up is told so. */
-void gc_mutator_detach(gc_mutator *mutator)
-{
-    gc_heap *heap;
-
-    gc_check_may_end(mutator, "gc_mutator_detach");
-    if (mutator->fast.frames != NULL)
-        gc_misuse("gc_mutator_detach", "frames are still pushed");
-    heap = mutator->heap;
-    if (heap->draining != 0)
-        gc_misuse("gc_mutator_detach", "called from a finalizer, or one was left by longjmp");
-    gc_flush_logs(&heap->collector);
-    gc_mutator_give_run(mutator, &heap->collector.spaces, &heap->collector.idle_run);
-    unlink_mutator(mutator);
-    *mutator = (gc_mutator){.heap = heap, .next = heap->detached};
-    heap->detached = mutator;
-}
-
-gc_heap *gc_mutator_heap(const gc_mutator *mutator)
-{
-    return mutator->heap;
 }
 
 void gc_heap_set_data(gc_heap *heap, void *data)

@@ -10,15 +10,18 @@ static struct gc_calls *calls_of(const gc_mutator *mutator)
     return &mutator->heap->collector.calls;
 }
 
-/* A waiting record for `object`, young as far as its page knows. */
-static struct gc_call *wait_for(gc_mutator *mutator, void *object, enum gc_call_kind kind,
-                                const char *function)
+static void check_call(const gc_mutator *mutator, const void *object, const char *function)
 {
-    struct gc_call *call;
-
     gc_check_mutator(mutator, function);
     gc_check_object_quickly(mutator->heap, object, function);
-    call = gc_call_take(calls_of(mutator));
+}
+
+/* A waiting record for `object`, young as far as its page knows. The lock is
+ * held. */
+static struct gc_call *wait_for(gc_mutator *mutator, void *object, enum gc_call_kind kind)
+{
+    struct gc_call *call = gc_call_take(calls_of(mutator));
+
     if (call == NULL)
         return NULL;
     call->object = (uintptr_t)object;
@@ -29,10 +32,30 @@ static struct gc_call *wait_for(gc_mutator *mutator, void *object, enum gc_call_
 
 /* ---- Registering ---- */
 
+static bool add_finalizer(gc_mutator *mutator, void *object, const gc_finalizer *finalizer,
+                          gc_finalizer_id *id)
+{
+    struct gc_call *call = wait_for(mutator, object, GC_CALL_FINALIZER);
+
+    if (call == NULL)
+        return false;
+    call->run.finalizer = finalizer->run;
+    call->data = finalizer->data;
+    call->queue = &calls_of(mutator)->finalizers[finalizer->priority];
+    if (gc_heap_charge(mutator, (ptrdiff_t)finalizer->external_bytes) != GC_OK) {
+        gc_call_give(calls_of(mutator), call);
+        return false;
+    }
+    call->external_bytes = finalizer->external_bytes;
+    if (id != NULL)
+        *id = gc_call_name(call);
+    return true;
+}
+
 gc_status gc_finalizer_add(gc_mutator *mutator, void *object, const gc_finalizer *finalizer,
                            gc_finalizer_id *id)
 {
-    struct gc_call *call;
+    bool added;
 
     if (finalizer->size != sizeof *finalizer)
         return GC_BAD_SIZE;
@@ -40,20 +63,11 @@ gc_status gc_finalizer_add(gc_mutator *mutator, void *object, const gc_finalizer
         return GC_BAD_OPTION;
     if (finalizer->run == NULL)
         gc_misuse("gc_finalizer_add", "the finalizer is NULL");
-    call = wait_for(mutator, object, GC_CALL_FINALIZER, "gc_finalizer_add");
-    if (call == NULL)
-        return GC_NO_MEMORY;
-    call->run.finalizer = finalizer->run;
-    call->data = finalizer->data;
-    call->queue = &calls_of(mutator)->finalizers[finalizer->priority];
-    if (gc_external_adjust(mutator, NULL, (ptrdiff_t)finalizer->external_bytes) != GC_OK) {
-        gc_call_give(calls_of(mutator), call);
-        return GC_NO_MEMORY;
-    }
-    call->external_bytes = finalizer->external_bytes;
-    if (id != NULL)
-        *id = gc_call_name(call);
-    return GC_OK;
+    check_call(mutator, object, "gc_finalizer_add");
+    gc_heap_lock(mutator->heap);
+    added = add_finalizer(mutator, object, finalizer, id);
+    gc_heap_unlock(mutator->heap);
+    return added ? GC_OK : GC_NO_MEMORY;
 }
 
 /* What it would have freed outside is not known to be held any more. */
@@ -75,11 +89,14 @@ gc_status gc_finalizer_cancel(gc_mutator *mutator, gc_finalizer_id id)
     struct gc_call *call;
 
     gc_check_mutator(mutator, "gc_finalizer_cancel");
+    gc_heap_lock(mutator->heap);
     call = gc_call_named(calls_of(mutator), id);
-    if (call == NULL || call->kind != GC_CALL_FINALIZER)
-        return GC_NOT_FOUND;
-    cancel(mutator->heap, call);
-    return GC_OK;
+    if (call != NULL && call->kind != GC_CALL_FINALIZER)
+        call = NULL;
+    if (call != NULL)
+        cancel(mutator->heap, call);
+    gc_heap_unlock(mutator->heap);
+    return call == NULL ? GC_NOT_FOUND : GC_OK;
 }
 
 /* ---- Running ---- */
@@ -93,26 +110,29 @@ static struct gc_call *next_due(struct gc_calls *calls)
     return call;
 }
 
-/* The record is free before its function runs, so that it may do anything. */
+/* The record is free before its function runs, so that it may do anything. The
+ * lock is held, and given meanwhile. */
 static void run_call(gc_mutator *mutator, struct gc_call *call)
 {
     struct gc_call copy = *call;
 
     give_back(mutator->heap, call);
+    gc_heap_unlock(mutator->heap);
     if (copy.kind == GC_CALL_FINALIZER)
         copy.run.finalizer(mutator, (void *)copy.object, copy.data);
     else if (copy.kind == GC_CALL_WATCH)
         copy.run.watch(mutator, copy.data);
     else
         copy.run.weakref(mutator, (gc_weakref *)copy.object, copy.data);
+    gc_heap_lock(mutator->heap);
 }
 
 /* A frame that lies beyond the one that drains means that that one is gone. */
-static bool is_draining(const gc_heap *heap, uintptr_t frame)
+static bool is_draining(const gc_mutator *mutator, uintptr_t frame)
 {
-    if (heap->draining != 0 && frame >= heap->draining)
+    if (mutator->draining != 0 && frame >= mutator->draining)
         gc_misuse("gc_finalizers_run", "a finalizer or callback was left by longjmp");
-    return heap->draining != 0;
+    return mutator->draining != 0;
 }
 
 size_t gc_finalizers_run(gc_mutator *mutator, size_t budget)
@@ -120,22 +140,23 @@ size_t gc_finalizers_run(gc_mutator *mutator, size_t budget)
     uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
     struct gc_call *call;
     size_t count = 0;
-    gc_heap *heap;
 
     gc_check_mutator(mutator, "gc_finalizers_run");
-    heap = mutator->heap;
-    if (is_draining(heap, frame))
+    if (is_draining(mutator, frame))
         return 0;
-    heap->draining = frame;
+    mutator->draining = frame;
+    gc_heap_lock(mutator->heap);
     while ((budget == 0 || count < budget) && (call = next_due(calls_of(mutator))) != NULL) {
         run_call(mutator, call);
         count++;
     }
-    heap->draining = 0;
+    gc_heap_unlock(mutator->heap);
+    mutator->draining = 0;
     return count;
 }
 
-size_t gc_finalizers_pending(const gc_heap *heap)
+/* The lock is held. */
+static size_t count_pending(const gc_heap *heap)
 {
     const struct gc_calls *calls = &heap->collector.calls;
     size_t count = calls->callbacks.count;
@@ -145,13 +166,23 @@ size_t gc_finalizers_pending(const gc_heap *heap)
     return count;
 }
 
+size_t gc_finalizers_pending(const gc_heap *heap)
+{
+    size_t count;
+
+    gc_heap_lock(heap);
+    count = count_pending(heap);
+    gc_heap_unlock(heap);
+    return count;
+}
+
 /* ---- At safepoints, and at the end ---- */
 
 void gc_heap_watch_for_finalizers(gc_heap *heap)
 {
-    gc_mutator *mutator = heap->collector.mutators;
+    gc_mutator *mutator = heap->collector.world.mutators;
 
-    if (!heap->finalize_at_safepoints || gc_finalizers_pending(heap) == 0)
+    if (!heap->finalize_at_safepoints || count_pending(heap) == 0)
         return;
     for (; mutator != NULL; mutator = mutator->next)
         gc_mutator_watch(mutator, GC_WATCH_FINALIZERS);
@@ -159,23 +190,30 @@ void gc_heap_watch_for_finalizers(gc_heap *heap)
 
 void gc_heap_finalize_due(gc_mutator *mutator)
 {
-    gc_heap *heap = mutator->heap;
+    bool wanted;
 
     gc_mutator_unwatch(mutator, GC_WATCH_FINALIZERS);
-    if (heap->finalize_at_safepoints && heap->draining == 0)
+    gc_heap_lock(mutator->heap);
+    wanted = mutator->heap->finalize_at_safepoints;
+    gc_heap_unlock(mutator->heap);
+    if (wanted && mutator->draining == 0)
         gc_finalizers_run(mutator, 0);
 }
 
 void gc_finalizers_at_safepoints(gc_mutator *mutator, bool enabled)
 {
     gc_check_mutator(mutator, "gc_finalizers_at_safepoints");
+    gc_heap_lock(mutator->heap);
     mutator->heap->finalize_at_safepoints = enabled;
     gc_heap_watch_for_finalizers(mutator->heap);
+    gc_heap_unlock(mutator->heap);
 }
 
 void gc_finalizers_at_destroy(gc_heap *heap, bool enabled)
 {
+    gc_heap_lock(heap);
     heap->finalize_at_destroy = enabled;
+    gc_heap_unlock(heap);
 }
 
 /* Takes the waiting records of one kind. */
@@ -240,18 +278,19 @@ gc_guardian *gc_guardian_create(gc_mutator *mutator)
     guardian = gc_os.allocate(sizeof *guardian);
     if (guardian == NULL)
         return NULL;
+    gc_heap_lock(mutator->heap);
     guardian->next = calls_of(mutator)->guardians;
     calls_of(mutator)->guardians = guardian;
+    gc_heap_unlock(mutator->heap);
     return guardian;
 }
 
+/* The lock is held. */
 static gc_guardian **find_guardian(const gc_mutator *mutator, const gc_guardian *guardian,
                                    const char *function)
 {
-    gc_guardian **link;
+    gc_guardian **link = &calls_of(mutator)->guardians;
 
-    gc_check_mutator(mutator, function);
-    link = &calls_of(mutator)->guardians;
     while (*link != NULL && *link != guardian)
         link = &(*link)->next;
     if (guardian == NULL || *link == NULL)
@@ -261,9 +300,13 @@ static gc_guardian **find_guardian(const gc_mutator *mutator, const gc_guardian 
 
 void gc_guardian_destroy(gc_mutator *mutator, gc_guardian *guardian)
 {
-    gc_guardian **link = find_guardian(mutator, guardian, "gc_guardian_destroy");
-    struct gc_calls *calls = calls_of(mutator);
+    struct gc_calls *calls;
+    gc_guardian **link;
 
+    gc_check_mutator(mutator, "gc_guardian_destroy");
+    calls = calls_of(mutator);
+    gc_heap_lock(mutator->heap);
+    link = find_guardian(mutator, guardian, "gc_guardian_destroy");
     for (size_t i = 0; i < calls->page_count * GC_CALL_PAGE_SLOTS; i++) {
         struct gc_call *call =
             &calls->pages[i / GC_CALL_PAGE_SLOTS]->records[i % GC_CALL_PAGE_SLOTS];
@@ -272,6 +315,7 @@ void gc_guardian_destroy(gc_mutator *mutator, gc_guardian *guardian)
             gc_call_give(calls, call);
     }
     *link = guardian->next;
+    gc_heap_unlock(mutator->heap);
     gc_os.free(guardian);
 }
 
@@ -279,25 +323,30 @@ gc_status gc_guardian_add(gc_mutator *mutator, gc_guardian *guardian, void *obje
 {
     struct gc_call *call;
 
+    check_call(mutator, object, "gc_guardian_add");
+    gc_heap_lock(mutator->heap);
     find_guardian(mutator, guardian, "gc_guardian_add");
-    call = wait_for(mutator, object, GC_CALL_GUARDED, "gc_guardian_add");
-    if (call == NULL)
-        return GC_NO_MEMORY;
-    call->queue = &guardian->queue;
-    return GC_OK;
+    call = wait_for(mutator, object, GC_CALL_GUARDED);
+    if (call != NULL)
+        call->queue = &guardian->queue;
+    gc_heap_unlock(mutator->heap);
+    return call == NULL ? GC_NO_MEMORY : GC_OK;
 }
 
 void *gc_guardian_next(gc_mutator *mutator, gc_guardian *guardian)
 {
     struct gc_call *call;
-    void *object;
+    void *object = NULL;
 
+    gc_check_mutator(mutator, "gc_guardian_next");
+    gc_heap_lock(mutator->heap);
     find_guardian(mutator, guardian, "gc_guardian_next");
     call = gc_call_dequeue(&guardian->queue);
-    if (call == NULL)
-        return NULL;
-    object = (void *)call->object;
-    gc_call_give(calls_of(mutator), call);
+    if (call != NULL) {
+        object = (void *)call->object;
+        gc_call_give(calls_of(mutator), call);
+    }
+    gc_heap_unlock(mutator->heap);
     return object;
 }
 
@@ -310,59 +359,70 @@ gc_status gc_watch_add(gc_mutator *mutator, void *object, gc_watch_fn *run, void
 
     if (run == NULL)
         gc_misuse("gc_watch_add", "the function is NULL");
-    call = wait_for(mutator, object, GC_CALL_WATCH, "gc_watch_add");
-    if (call == NULL)
-        return GC_NO_MEMORY;
-    call->run.watch = run;
-    call->data = data;
-    if (watch != NULL)
-        *watch = gc_call_name(call);
-    return GC_OK;
+    check_call(mutator, object, "gc_watch_add");
+    gc_heap_lock(mutator->heap);
+    call = wait_for(mutator, object, GC_CALL_WATCH);
+    if (call != NULL) {
+        call->run.watch = run;
+        call->data = data;
+        if (watch != NULL)
+            *watch = gc_call_name(call);
+    }
+    gc_heap_unlock(mutator->heap);
+    return call == NULL ? GC_NO_MEMORY : GC_OK;
 }
 
+/* Takes the lock, for the caller to give. */
 static struct gc_call *find_watch(gc_mutator *mutator, gc_watch watch, const char *function)
 {
     struct gc_call *call;
 
     gc_check_mutator(mutator, function);
+    gc_heap_lock(mutator->heap);
     call = gc_call_named(calls_of(mutator), watch);
     return call != NULL && call->kind == GC_CALL_WATCH ? call : NULL;
 }
 
 bool gc_watch_is_alive(gc_mutator *mutator, gc_watch watch)
 {
-    return find_watch(mutator, watch, "gc_watch_is_alive") != NULL;
+    bool alive = find_watch(mutator, watch, "gc_watch_is_alive") != NULL;
+
+    gc_heap_unlock(mutator->heap);
+    return alive;
 }
 
 void *gc_watch_peek(gc_mutator *mutator, gc_watch watch, void **data)
 {
     const struct gc_call *call = find_watch(mutator, watch, "gc_watch_peek");
+    void *object = NULL;
 
-    if (call == NULL)
-        return NULL;
-    if (data != NULL)
+    if (call != NULL && data != NULL)
         *data = call->data;
-    return (void *)call->object;
+    if (call != NULL)
+        object = (void *)call->object;
+    gc_heap_unlock(mutator->heap);
+    return object;
 }
 
 bool gc_watch_detach(gc_mutator *mutator, gc_watch watch)
 {
     struct gc_call *call = find_watch(mutator, watch, "gc_watch_detach");
 
-    if (call == NULL)
-        return false;
-    cancel(mutator->heap, call);
-    return true;
+    if (call != NULL)
+        cancel(mutator->heap, call);
+    gc_heap_unlock(mutator->heap);
+    return call != NULL;
 }
 
 bool gc_watch_run(gc_mutator *mutator, gc_watch watch)
 {
     struct gc_call *call = find_watch(mutator, watch, "gc_watch_run");
 
-    if (call == NULL)
-        return false;
-    if (call->state == GC_CALL_QUEUED)
-        gc_call_unqueue(call->queue, call);
-    run_call(mutator, call);
-    return true;
+    if (call != NULL) {
+        if (call->state == GC_CALL_QUEUED)
+            gc_call_unqueue(call->queue, call);
+        run_call(mutator, call);
+    }
+    gc_heap_unlock(mutator->heap);
+    return call != NULL;
 }

@@ -4,39 +4,60 @@
  */
 #include "heap/heap.h"
 
+static bool freeze_stopped(gc_mutator *mutator, void *flags)
+{
+    struct gc_heap *heap = mutator->heap;
+
+    if (!gc_cycle_expect_freeze(&heap->collector))
+        return false;
+    if (*(unsigned *)flags & GC_FREEZE_COMPACT)
+        gc_heap_compact(heap, GC_REASON_REQUESTED);
+    else
+        gc_heap_collect(heap, GC_OLD, GC_REASON_REQUESTED);
+    gc_cycle_freeze(&heap->collector);
+    gc_heap_count_overhead(heap);
+    return true;
+}
+
 gc_status gc_freeze(gc_mutator *mutator, unsigned flags)
 {
-    struct gc_collector *collector;
-
     gc_check_may_collect(mutator, "gc_freeze");
     if (flags > GC_FREEZE_COMPACT)
         gc_misuse("gc_freeze", "there is no such flag");
-    collector = &mutator->heap->collector;
     if (mutator->heap->options.barriers == GC_BARRIERS_NONE)
         return GC_BUSY;
-    if (!gc_cycle_expect_freeze(collector))
-        return GC_NO_MEMORY;
-    if (flags & GC_FREEZE_COMPACT)
-        gc_heap_compact(mutator->heap, GC_REASON_REQUESTED);
-    else
-        gc_heap_collect(mutator->heap, GC_OLD, GC_REASON_REQUESTED);
-    gc_cycle_freeze(collector);
-    gc_heap_count_overhead(mutator->heap);
-    return GC_OK;
+    return gc_world_stop(mutator, freeze_stopped, &flags) ? GC_OK : GC_NO_MEMORY;
+}
+
+static bool unfreeze_stopped(gc_mutator *mutator, void *data)
+{
+    (void)data;
+    gc_cycle_unfreeze(&mutator->heap->collector);
+    return true;
 }
 
 void gc_unfreeze(gc_mutator *mutator)
 {
     gc_check_may_collect(mutator, "gc_unfreeze");
-    gc_cycle_unfreeze(&mutator->heap->collector);
+    gc_world_stop(mutator, unfreeze_stopped, NULL);
+}
+
+static struct gc_generation frozen(const gc_heap *heap)
+{
+    struct gc_generation generation;
+
+    gc_heap_lock(heap);
+    generation = heap->collector.spaces.generations[GC_FROZEN];
+    gc_heap_unlock(heap);
+    return generation;
 }
 
 size_t gc_frozen_objects(const gc_heap *heap)
 {
-    return heap->collector.spaces.generations[GC_FROZEN].objects;
+    return frozen(heap).objects;
 }
 
 size_t gc_frozen_bytes(const gc_heap *heap)
 {
-    return heap->collector.spaces.generations[GC_FROZEN].bytes;
+    return frozen(heap).bytes;
 }

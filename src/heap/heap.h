@@ -14,14 +14,10 @@ struct gc_heap {
     struct gc_collector collector;
     gc_options options; /* as completed */
     void *data;
-    unsigned disabled; /* gc_disable calls not undone */
-    bool in_limit_callback;
-    bool callback_collected; /* ... and a full collection was tried in it */
-    unsigned visits;         /* gc_heap_visit calls under way */
-    gc_mutator *detached;    /* kept for the next to attach, and to know misuse by */
+    unsigned disabled;    /* gc_disable calls not undone */
+    gc_mutator *detached; /* kept for the next to attach, and to know misuse by */
     bool finalize_at_safepoints;
     bool finalize_at_destroy;
-    uintptr_t draining;  /* address of the frame that runs finalizers; 0 if none */
     uint64_t hash_state; /* of the generator of identity hashes */
     /* Stress. */
     size_t stress_every;    /* safepoints from one collection to the next */
@@ -42,6 +38,21 @@ struct gc_inspection {
     bool (*on_fault)(uintptr_t address, void *heap);
 };
 extern const struct gc_inspection gc_inspection;
+
+/* ---- The lock ---- */
+
+/* Of all that threads share in the heap, the heap's own words included; held
+ * for a short time, or by whoever has stopped all threads. Nothing that takes
+ * it, allocates or stops is called with it. */
+static inline void gc_heap_lock(const gc_heap *heap)
+{
+    gc_world_lock((struct gc_world *)(uintptr_t)&heap->collector.world);
+}
+
+static inline void gc_heap_unlock(const gc_heap *heap)
+{
+    gc_world_unlock((struct gc_world *)(uintptr_t)&heap->collector.world);
+}
 
 /* ---- Misuse, unless ... (checks.c) ---- */
 
@@ -82,22 +93,34 @@ void gc_check_type(gc_heap *heap, const gc_type *type, const char *function);
 
 /* ---- Collections (collecting.c) ---- */
 
-/* Runs a collection of generations 0 to `generation`, now. */
+/* Runs a collection of generations 0 to `generation`, now. All threads are
+ * stopped. */
 void gc_heap_collect(gc_heap *heap, unsigned generation, gc_reason reason);
 
-/* Runs a full collection, then one that moves all together. */
+/* Runs a full collection, then one that moves all together. The same. */
 void gc_heap_compact(gc_heap *heap, gc_reason reason);
 
-/* Bytes handed out to mutators and since used: not what their runs still hold. */
+/* Bytes handed out to mutators and since used: not what their runs still hold.
+ * The lock is held. */
 size_t gc_heap_young_bytes(const gc_heap *heap);
+
+/* The object in which the word's predecessor lies, or 0; also while other
+ * threads allocate. Takes the lock. */
+uintptr_t gc_heap_object_at(gc_heap *heap, uintptr_t word);
+
+/* Makes a watched mutator's slow path do what it is watched for. */
+void gc_heap_attend(gc_mutator *mutator);
 
 /* Sets the hard limit, and the reserve that is a share of it (limits.c). */
 void gc_heap_limit(gc_heap *heap, size_t hard);
 
+/* Charges the program at large, or the other way round; the lock is held. */
+gc_status gc_heap_charge(gc_mutator *mutator, ptrdiff_t change);
+
 /* Runs finalizers that are due, if that is what the heap is to do at safepoints. */
 void gc_heap_finalize_due(gc_mutator *mutator);
 
-/* Makes mutators take the slow path if finalizers are due. */
+/* Makes mutators take the slow path if finalizers are due. The lock is held. */
 void gc_heap_watch_for_finalizers(gc_heap *heap);
 
 /* Runs what is queued and left, if the heap is to do so. Nobody is attached. */

@@ -20,16 +20,19 @@ void gc_heap_limit(gc_heap *heap, size_t hard)
 
 gc_status gc_limit_set(gc_heap *heap, size_t soft, size_t hard)
 {
+    bool good;
+
     gc_check_attached(heap, "gc_limit_set");
-    if (hard != 0) {
-        if (hard < GC_LEAST_LIMIT || hard < gc_blocks_committed(&heap->collector.blocks) ||
-            hard > heap->collector.range_bytes)
-            return GC_BAD_OPTION;
+    gc_heap_lock(heap);
+    good = hard == 0 ||
+           (hard >= GC_LEAST_LIMIT && hard >= gc_blocks_committed(&heap->collector.blocks) &&
+            hard <= heap->collector.range_bytes);
+    if (good && hard != 0)
         gc_heap_limit(heap, hard);
-    }
-    if (soft != 0)
+    if (good && soft != 0)
         heap->options.soft_limit = heap->collector.soft_limit = soft;
-    return GC_OK;
+    gc_heap_unlock(heap);
+    return good ? GC_OK : GC_BAD_OPTION;
 }
 
 /* How many bytes are taken away; 0 if none are. Not -change: that may not be a
@@ -68,25 +71,39 @@ static void note_growth(gc_mutator *mutator, size_t growth)
         gc_mutator_watch(mutator, GC_WATCH_EXTERNAL);
 }
 
-gc_status gc_external_adjust(gc_mutator *mutator, void *object, ptrdiff_t change)
+static gc_status adjust(gc_mutator *mutator, void *object, ptrdiff_t change)
 {
-    struct gc_collector *collector;
+    struct gc_collector *collector = &mutator->heap->collector;
     gc_status status = GC_OK;
 
-    gc_check_mutator(mutator, "gc_external_adjust");
-    collector = &mutator->heap->collector;
     if (decrease(change) > collector->external_bytes)
         gc_misuse("gc_external_adjust", "less is held outside than this");
     if (change > 0 && (size_t)change > MOST_EXTERNAL - collector->external_bytes)
         return GC_NO_MEMORY;
-    if (object != NULL) {
-        gc_check_object(mutator->heap, object, "gc_external_adjust");
+    if (object != NULL)
         status = charge_object(mutator, (uintptr_t)object, change);
-    }
     if (status == GC_OK) {
         collector->external_bytes += (size_t)change;
         if (change > 0)
             note_growth(mutator, (size_t)change);
     }
+    return status;
+}
+
+gc_status gc_heap_charge(gc_mutator *mutator, ptrdiff_t change)
+{
+    return adjust(mutator, NULL, change);
+}
+
+gc_status gc_external_adjust(gc_mutator *mutator, void *object, ptrdiff_t change)
+{
+    gc_status status;
+
+    gc_check_mutator(mutator, "gc_external_adjust");
+    if (object != NULL)
+        gc_check_object(mutator->heap, object, "gc_external_adjust");
+    gc_heap_lock(mutator->heap);
+    status = adjust(mutator, object, change);
+    gc_heap_unlock(mutator->heap);
     return status;
 }

@@ -3,6 +3,7 @@
  * Questions about objects, and stores into them.
  */
 #include "heap/heap.h"
+#include "os/os.h"
 
 #include <string.h>
 
@@ -33,13 +34,50 @@ unsigned gc_generation_of(gc_mutator *mutator, const void *object)
 bool gc_is_object(gc_mutator *mutator, const void *address)
 {
     gc_check_mutator(mutator, "gc_is_object");
-    return gc_is_reference(gc_heap_tables(mutator->heap), (uintptr_t)address);
+    return address != NULL && (uintptr_t)address % GC_GRANULE_BYTES == 0 &&
+           gc_heap_object_at(mutator->heap, (uintptr_t)address) == (uintptr_t)address;
 }
 
 void *gc_object_at(gc_mutator *mutator, const void *address)
 {
     gc_check_mutator(mutator, "gc_object_at");
-    return (void *)gc_object_containing(gc_heap_tables(mutator->heap), (uintptr_t)address);
+    return (void *)gc_heap_object_at(mutator->heap, (uintptr_t)address);
+}
+
+/* The other thread's mutator that fills the block, or NULL. */
+static const gc_mutator *filler_of(const gc_heap *heap, uint32_t block)
+{
+    const gc_mutator *mutator = heap->collector.world.mutators;
+
+    while (mutator != NULL && mutator->run.block != block)
+        mutator = mutator->next;
+    return mutator != NULL && mutator->thread != gc_os_thread() ? mutator : NULL;
+}
+
+/* Of what another thread fills, only what it has passed can be looked at (M3). */
+static uintptr_t object_among(struct gc_tables *tables, const gc_mutator *filler, uintptr_t word)
+{
+    uintptr_t from = filler->run.from;
+
+    if (word - 1 >= from && word - 1 < filler->run.limit)
+        return gc_object_walking(word, from, gc_mutator_bump(filler));
+    return gc_object_before(tables, word, from);
+}
+
+uintptr_t gc_heap_object_at(gc_heap *heap, uintptr_t word)
+{
+    struct gc_tables *tables = gc_heap_tables(heap);
+    const gc_mutator *filler;
+    uintptr_t object;
+
+    if (!gc_in_range(tables, word - 1))
+        return 0;
+    gc_heap_lock(heap);
+    filler = filler_of(heap, gc_block_of(tables, word - 1));
+    object =
+        filler == NULL ? gc_object_containing(tables, word) : object_among(tables, filler, word);
+    gc_heap_unlock(heap);
+    return object;
 }
 
 struct visiting {
@@ -64,8 +102,16 @@ static void visit_blocks(struct gc_collector *collector, struct visiting *visiti
             gc_block_visit_objects(&collector->tables, block, visit_one, visiting);
 }
 
+static bool visit_stopped(gc_mutator *mutator, void *data)
+{
+    gc_world_loosen(mutator);
+    visit_blocks(&mutator->heap->collector, data);
+    gc_world_tighten(mutator);
+    return true;
+}
+
 /* Meanwhile the mutator is watched, so that each allocation takes the path
- * that finds it to be misuse. */
+ * that finds it to be misuse. A visit within a visit finds all stopped. */
 void gc_heap_visit(gc_mutator *mutator, gc_visit_fn *visit, void *data)
 {
     struct visiting visiting = {visit, data};
@@ -73,11 +119,14 @@ void gc_heap_visit(gc_mutator *mutator, gc_visit_fn *visit, void *data)
     gc_check_mutator(mutator, "gc_heap_visit");
     if (visit == NULL)
         gc_misuse("gc_heap_visit", "the callback is NULL");
-    if (mutator->heap->visits++ == 0)
+    if (mutator->visits++ != 0) {
+        visit_blocks(&mutator->heap->collector, &visiting);
+    } else {
         gc_mutator_watch(mutator, GC_WATCH_VISIT);
-    visit_blocks(&mutator->heap->collector, &visiting);
-    if (--mutator->heap->visits == 0)
+        gc_world_stop(mutator, visit_stopped, &visiting);
         gc_mutator_unwatch(mutator, GC_WATCH_VISIT);
+    }
+    mutator->visits--;
 }
 
 /* ---- Stores ---- */
@@ -95,14 +144,19 @@ static void check_store(gc_mutator *mutator, const void *object, const void *slo
 void gc_write_slow(gc_mutator *mutator, void *object, void *slot)
 {
     struct gc_collector *collector = &mutator->heap->collector;
+    size_t count = mutator->log_count;
 
     if (GC_UNLIKELY(gc_is_checking(mutator->heap)))
         check_store(mutator, object, slot);
     if (!gc_barrier_notes(&collector->tables, (uintptr_t)object, slot))
         return;
-    mutator->log[mutator->log_count++] = (uintptr_t)object;
-    if (mutator->log_count == GC_MUTATOR_LOG)
-        gc_flush_logs(collector);
+    mutator->log[count] = (uintptr_t)object;
+    __atomic_store_n(&mutator->log_count, count + 1, __ATOMIC_RELAXED);
+    if (count + 1 < GC_MUTATOR_LOG)
+        return;
+    gc_heap_lock(mutator->heap);
+    gc_flush_log(collector, mutator);
+    gc_heap_unlock(mutator->heap);
 }
 
 void gc_copy(gc_mutator *mutator, void *object, void *to, const void *from, size_t count)

@@ -7,20 +7,18 @@
 /* Holders that mutators noted, but did not yet pass on. */
 static size_t unflushed(const gc_heap *heap)
 {
-    const gc_mutator *mutator = heap->collector.mutators;
+    const gc_mutator *mutator = heap->collector.world.mutators;
     size_t count = 0;
 
     for (; mutator != NULL; mutator = mutator->next)
-        count += mutator->log_count;
+        count += __atomic_load_n(&mutator->log_count, __ATOMIC_RELAXED);
     return count;
 }
 
-gc_status gc_stats_get(const gc_heap *heap, gc_stats *stats)
+static void fill(const gc_heap *heap, gc_stats *stats)
 {
     const struct gc_collector *collector = &heap->collector;
 
-    if (stats->size != sizeof *stats)
-        return GC_BAD_SIZE;
     *stats = collector->stats;
     stats->size = sizeof *stats;
     for (int i = 0; i < GC_GENERATIONS; i++) {
@@ -30,8 +28,8 @@ gc_status gc_stats_get(const gc_heap *heap, gc_stats *stats)
     }
     stats->generations[GC_YOUNG].bytes += gc_heap_young_bytes(heap);
     stats->allocated_bytes += gc_heap_young_bytes(heap);
-    stats->live_bytes =
-        gc_live_bytes(collector) + gc_heap_young_bytes(heap) + gc_frozen_bytes(heap);
+    stats->live_bytes = gc_live_bytes(collector) + gc_heap_young_bytes(heap) +
+                        collector->spaces.generations[GC_FROZEN].bytes;
     stats->large_bytes += collector->spaces.generations[GC_FROZEN].large_bytes;
     stats->committed_bytes = gc_blocks_committed(&collector->blocks);
     stats->metadata_bytes = stats->committed_bytes - collector->blocks.touched_bytes;
@@ -40,5 +38,18 @@ gc_status gc_stats_get(const gc_heap *heap, gc_stats *stats)
     stats->hard_limit = heap->options.hard_limit;
     stats->soft_limit = heap->options.soft_limit == SIZE_MAX ? 0 : heap->options.soft_limit;
     stats->logged_objects = collector->remembered.logged + unflushed(heap);
+    stats->stops = collector->world.stops;
+    stats->stop_total_ns = collector->world.stop_total_ns;
+    stats->stop_max_ns = collector->world.stop_max_ns;
+    stats->lost_threads = collector->world.lost;
+}
+
+gc_status gc_stats_get(const gc_heap *heap, gc_stats *stats)
+{
+    if (stats->size != sizeof *stats)
+        return GC_BAD_SIZE;
+    gc_heap_lock(heap);
+    fill(heap, stats);
+    gc_heap_unlock(heap);
     return GC_OK;
 }

@@ -77,7 +77,9 @@ gc_type *gc_type_create(gc_mutator *mutator, const gc_type *layout, void *class_
     check_offsets(layout, "gc_type_create");
     if (class_object != NULL)
         gc_check_object(mutator->heap, class_object, "gc_type_create");
+    gc_heap_lock(mutator->heap);
     made = gc_made_type_create(&mutator->heap->collector.types, layout, (uintptr_t)class_object);
+    gc_heap_unlock(mutator->heap);
     return made == NULL ? NULL : &made->type;
 }
 
@@ -98,8 +100,10 @@ void gc_type_retire(gc_mutator *mutator, gc_type *type, void (*retired)(void *da
     made = gc_made_type(type);
     if (made == NULL)
         gc_misuse("gc_type_retire", "this type was not made by gc_type_create");
+    gc_heap_lock(mutator->heap);
     check_made(mutator->heap, made, "gc_type_retire");
     made->is_retired = 1;
     made->retired = retired;
     made->retired_data = data;
+    gc_heap_unlock(mutator->heap);
 }

@@ -7,7 +7,7 @@
 
 static const gc_type *type_of(const void *object)
 {
-    return gc_header_type(*gc_header((uintptr_t)object));
+    return gc_header_type(gc_header_of((uintptr_t)object));
 }
 
 static void check_flags(unsigned flags, const char *function)
@@ -27,12 +27,18 @@ static void check_weakref(const gc_mutator *mutator, const gc_weakref *weakref,
         gc_misuse(function, "this is not a weak reference of the heap");
 }
 
+/* Another thread may clear it. */
+static void *referent_of(const gc_weakref *weakref)
+{
+    return (void *)__atomic_load_n(&weakref->referent, __ATOMIC_RELAXED);
+}
+
 /* ---- Weak references ---- */
 
-static gc_weakref *find_shared(const struct gc_weakrefs *weakrefs, const void *object,
-                               unsigned flags)
+/* The lock is held. */
+static gc_weakref *find_shared(const gc_heap *heap, const void *object, unsigned flags)
 {
-    gc_weakref *weakref = gc_weakrefs_of(weakrefs, (uintptr_t)object);
+    gc_weakref *weakref = gc_weakrefs_of(&heap->collector.weakrefs, (uintptr_t)object);
 
     while (weakref != NULL &&
            (weakref->referent != (uintptr_t)object || type_of(weakref) != &gc_weakref_types[flags]))
@@ -40,79 +46,102 @@ static gc_weakref *find_shared(const struct gc_weakrefs *weakrefs, const void *o
     return weakref;
 }
 
-static gc_weakref *make_weakref(gc_mutator *mutator, void *object, unsigned flags)
+static gc_weakref *allocate(gc_mutator *mutator, void **object, unsigned flags)
 {
     gc_weakref *weakref;
 
-    GC_FRAME(mutator, frame, &object);
+    GC_FRAME(mutator, frame, object);
     weakref = gc_alloc(mutator, &gc_weakref_types[flags]);
     gc_frame_pop(mutator, &frame);
-    if (weakref == NULL)
-        return NULL;
-    weakref->referent = (uintptr_t)object;
-    gc_weakrefs_add(&mutator->heap->collector.weakrefs, weakref);
+    if (weakref != NULL)
+        weakref->referent = (uintptr_t)*object;
     return weakref;
 }
 
 gc_weakref *gc_weakref_create(gc_mutator *mutator, void *object, unsigned flags)
 {
-    gc_weakref *weakref;
+    gc_weakref *weakref, *made;
 
     gc_check_mutator(mutator, "gc_weakref_create");
     gc_check_object_quickly(mutator->heap, object, "gc_weakref_create");
     check_flags(flags, "gc_weakref_create");
-    weakref = find_shared(&mutator->heap->collector.weakrefs, object, flags);
-    return weakref != NULL ? weakref : make_weakref(mutator, object, flags);
+    gc_heap_lock(mutator->heap);
+    weakref = find_shared(mutator->heap, object, flags);
+    gc_heap_unlock(mutator->heap);
+    if (weakref != NULL)
+        return weakref;
+    made = allocate(mutator, &object, flags);
+    if (made == NULL)
+        return NULL;
+    gc_heap_lock(mutator->heap);
+    weakref = find_shared(mutator->heap, object, flags); /* another thread's */
+    if (weakref == NULL) {
+        gc_weakrefs_add(&mutator->heap->collector.weakrefs, made);
+        weakref = made;
+    } else {
+        made->referent = 0;
+    }
+    gc_heap_unlock(mutator->heap);
+    return weakref;
+}
+
+static gc_weakref *add_watching(gc_mutator *mutator, void *object, unsigned flags,
+                                struct gc_call *call)
+{
+    gc_weakref *weakref = allocate(mutator, &object, flags | GC_WEAK_WATCHING);
+    struct gc_collector *collector = &mutator->heap->collector;
+
+    gc_heap_lock(mutator->heap);
+    if (weakref == NULL) {
+        gc_call_give(&collector->calls, call);
+    } else {
+        ((struct gc_watching_weakref *)weakref)->call = call;
+        gc_weakrefs_add(&collector->weakrefs, weakref);
+    }
+    gc_heap_unlock(mutator->heap);
+    return weakref;
 }
 
 gc_weakref *gc_weakref_create_watching(gc_mutator *mutator, void *object, unsigned flags,
                                        gc_weakref_fn *callback, void *data)
 {
-    struct gc_calls *calls;
     struct gc_call *call;
-    gc_weakref *weakref;
 
     gc_check_mutator(mutator, "gc_weakref_create_watching");
     gc_check_object_quickly(mutator->heap, object, "gc_weakref_create_watching");
     check_flags(flags, "gc_weakref_create_watching");
     if (callback == NULL)
         gc_misuse("gc_weakref_create_watching", "the callback is NULL");
-    calls = &mutator->heap->collector.calls;
-    call = gc_call_take(calls);
-    if (call == NULL)
-        return NULL;
-    call->kind = GC_CALL_WEAKREF;
-    call->run.weakref = callback;
-    call->data = data;
-    weakref = make_weakref(mutator, object, flags | GC_WEAK_WATCHING);
-    if (weakref == NULL)
-        gc_call_give(calls, call);
-    else
-        ((struct gc_watching_weakref *)weakref)->call = call;
-    return weakref;
+    gc_heap_lock(mutator->heap);
+    call = gc_call_take(&mutator->heap->collector.calls);
+    if (call != NULL) {
+        call->kind = GC_CALL_WEAKREF;
+        call->run.weakref = callback;
+        call->data = data;
+    }
+    gc_heap_unlock(mutator->heap);
+    return call == NULL ? NULL : add_watching(mutator, object, flags, call);
 }
 
 void *gc_weakref_get(gc_mutator *mutator, const gc_weakref *weakref)
 {
     check_weakref(mutator, weakref, "gc_weakref_get");
-    return (void *)weakref->referent;
+    return referent_of(weakref);
 }
 
 gc_handle *gc_weakref_upgrade(gc_mutator *mutator, const gc_weakref *weakref)
 {
+    void *referent;
+
     check_weakref(mutator, weakref, "gc_weakref_upgrade");
-    if (weakref->referent == 0)
-        return NULL;
-    return gc_handle_create(mutator, (void *)weakref->referent);
+    referent = referent_of(weakref);
+    return referent == NULL ? NULL : gc_handle_create(mutator, referent);
 }
 
-void gc_weakref_clear(gc_mutator *mutator, gc_weakref *weakref)
+static void clear(struct gc_collector *collector, gc_weakref *weakref)
 {
     struct gc_watching_weakref *watching = (struct gc_watching_weakref *)weakref;
-    struct gc_collector *collector;
 
-    check_weakref(mutator, weakref, "gc_weakref_clear");
-    collector = &mutator->heap->collector;
     if (weakref->referent == 0)
         return;
     gc_weakrefs_remove(&collector->weakrefs, weakref);
@@ -120,6 +149,14 @@ void gc_weakref_clear(gc_mutator *mutator, gc_weakref *weakref)
         return;
     gc_call_give(&collector->calls, watching->call);
     watching->call = NULL;
+}
+
+void gc_weakref_clear(gc_mutator *mutator, gc_weakref *weakref)
+{
+    check_weakref(mutator, weakref, "gc_weakref_clear");
+    gc_heap_lock(mutator->heap);
+    clear(&mutator->heap->collector, weakref);
+    gc_heap_unlock(mutator->heap);
 }
 
 /* Without callback before those with one; these the newest first. */
@@ -151,6 +188,7 @@ size_t gc_weakref_list(gc_mutator *mutator, const void *object, gc_weakref **ref
 
     gc_check_mutator(mutator, "gc_weakref_list");
     gc_check_object_quickly(mutator->heap, object, "gc_weakref_list");
+    gc_heap_lock(mutator->heap);
     weakref = gc_weakrefs_of(&mutator->heap->collector.weakrefs, (uintptr_t)object);
     for (; weakref != NULL; weakref = (gc_weakref *)weakref->chain) {
         if (weakref->referent != (uintptr_t)object)
@@ -159,6 +197,7 @@ size_t gc_weakref_list(gc_mutator *mutator, const void *object, gc_weakref **ref
             insert_ranked(refs, count, most, weakref);
         count++;
     }
+    gc_heap_unlock(mutator->heap);
     return count;
 }
 
@@ -190,7 +229,9 @@ gc_ephemeron *gc_ephemeron_create(gc_mutator *mutator, void *key, void *value)
         return NULL;
     ephemeron->key = (uintptr_t)key;
     ephemeron->value = (uintptr_t)value;
+    gc_heap_lock(mutator->heap);
     gc_ephemerons_expect(&mutator->heap->collector.tracer.ephemerons, 1);
+    gc_heap_unlock(mutator->heap);
     return ephemeron;
 }
 
@@ -235,32 +276,46 @@ static uint64_t draw(uint64_t *state)
     return mixed ^ mixed >> 31;
 }
 
+static void find_hash(const gc_heap *heap, struct gc_hash *record)
+{
+    unsigned generation = gc_age_of(&heap->collector.tables, record->key.first);
+    const struct gc_hash *known =
+        gc_attachment_find(&heap->collector.hashes, generation, record->key);
+
+    if (known == NULL)
+        gc_misuse("gc_hash", "this is not a reference to an object of the heap");
+    record->hash = known->hash;
+}
+
+static bool add_hash(gc_heap *heap, struct gc_hash *record)
+{
+    unsigned generation = gc_age_of(&heap->collector.tables, record->key.first);
+
+    record->hash = draw(&heap->hash_state);
+    if (gc_attachment_add(&heap->collector.hashes, generation, record) == NULL)
+        return false;
+    gc_state_byte_add(record->key.first, GC_STATE_HASHED);
+    return true;
+}
+
 gc_status gc_hash(gc_mutator *mutator, const void *object, uint64_t *hash)
 {
     struct gc_hash record = {.key = {(uintptr_t)object, 0}};
     struct gc_heap *heap;
-    uint8_t *state;
-    unsigned generation;
+    bool done = true;
 
     gc_check_mutator(mutator, "gc_hash");
     heap = mutator->heap;
     if (object == NULL || !gc_in_range(&heap->collector.tables, record.key.first))
         gc_misuse("gc_hash", "this is not a reference to an object of the heap");
-    state = gc_state_byte(record.key.first);
-    generation = gc_age_of(&heap->collector.tables, record.key.first);
-    if (*state & GC_STATE_HASHED) {
-        const struct gc_hash *known =
-            gc_attachment_find(&heap->collector.hashes, generation, record.key);
-
-        if (known == NULL)
-            gc_misuse("gc_hash", "this is not a reference to an object of the heap");
-        *hash = known->hash;
-        return GC_OK;
-    }
-    gc_check_object_quickly(heap, object, "gc_hash");
-    *hash = record.hash = draw(&heap->hash_state);
-    if (gc_attachment_add(&heap->collector.hashes, generation, &record) == NULL)
-        return GC_NO_MEMORY;
-    *state |= GC_STATE_HASHED;
-    return GC_OK;
+    if (!gc_has_hash(record.key.first))
+        gc_check_object_quickly(heap, object, "gc_hash");
+    gc_heap_lock(heap);
+    if (gc_has_hash(record.key.first))
+        find_hash(heap, &record);
+    else
+        done = add_hash(heap, &record);
+    gc_heap_unlock(heap);
+    *hash = record.hash;
+    return done ? GC_OK : GC_NO_MEMORY;
 }

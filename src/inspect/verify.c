@@ -79,7 +79,8 @@ static void know_sets(struct gc_verifier *verifier)
                  add_lane(&verifier->remembered, &collector->remembered.old) &&
                  add_lane(&verifier->frozen, &collector->remembered.frozen);
 
-    for (struct gc_mutator *mutator = collector->mutators; mutator != NULL; mutator = mutator->next)
+    for (struct gc_mutator *mutator = collector->world.mutators; mutator != NULL;
+         mutator = mutator->next)
         for (size_t i = 0; known && i < mutator->log_count; i++)
             known = add_holder(&verifier->logged, mutator->log[i]);
     verifier->sets_known = known;
@@ -121,10 +122,25 @@ size_t gc_verify_heap(struct gc_collector *collector)
     return verifier.faults;
 }
 
+static bool verify_stopped(gc_mutator *mutator, void *faults)
+{
+    *(size_t *)faults = gc_verify_heap(&mutator->heap->collector);
+    return true;
+}
+
 size_t gc_verify(gc_mutator *mutator)
 {
+    size_t faults = 0;
+
     gc_check_mutator(mutator, "gc_verify");
-    return gc_verify_heap(&mutator->heap->collector);
+    if (mutator->visits == 0) {
+        gc_world_stop(mutator, verify_stopped, &faults);
+    } else { /* all others are stopped */
+        gc_heap_lock(mutator->heap);
+        verify_stopped(mutator, &faults);
+        gc_heap_unlock(mutator->heap);
+    }
+    return faults;
 }
 
 /* The heap is whole before the first phase and after the last. */

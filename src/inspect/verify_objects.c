@@ -250,7 +250,7 @@ static void verify_queued(struct gc_verifier *verifier)
 void gc_verify_roots(struct gc_verifier *verifier)
 {
     const struct gc_set *slots = &verifier->collector->roots.slots;
-    struct gc_mutator *mutator = verifier->collector->mutators;
+    struct gc_mutator *mutator = verifier->collector->world.mutators;
 
     for (size_t i = 0; i < slots->count; i++) {
         const struct gc_key *key = gc_set_at(slots, i);

@@ -48,6 +48,12 @@ static inline uint64_t *gc_header(uintptr_t object)
     return (uint64_t *)(object - GC_HEADER_BYTES);
 }
 
+/* Mutators may look at a header while others change its log and state bytes. */
+static inline uint64_t gc_header_of(uintptr_t object)
+{
+    return __atomic_load_n(gc_header(object), __ATOMIC_RELAXED);
+}
+
 static inline uint8_t *gc_log_byte(uintptr_t object)
 {
     return (uint8_t *)object + GC_LOG_OFFSET;
@@ -61,6 +67,23 @@ static inline uint8_t *gc_state_byte(uintptr_t object)
 static inline const gc_type *gc_header_type(uint64_t header)
 {
     return (const gc_type *)(uintptr_t)(header & GC_TYPE_MASK);
+}
+
+/* Sets bits of the state byte, or clears them, between collections. */
+static inline void gc_state_byte_add(uintptr_t object, uint8_t bits)
+{
+    __atomic_fetch_or(gc_state_byte(object), bits, __ATOMIC_RELAXED);
+}
+
+static inline void gc_state_byte_take(uintptr_t object, uint8_t bits)
+{
+    __atomic_fetch_and(gc_state_byte(object), (uint8_t)~bits, __ATOMIC_RELAXED);
+}
+
+/* Whether the identity hash was asked for. */
+static inline bool gc_has_hash(uintptr_t object)
+{
+    return (__atomic_load_n(gc_state_byte(object), __ATOMIC_RELAXED) & GC_STATE_HASHED) != 0;
 }
 
 static inline bool gc_is_forwarded(uint64_t header)
@@ -86,7 +109,7 @@ static inline bool gc_is_pinned(uint64_t header)
 /* The type, also of an object that has moved in this collection. */
 static inline const gc_type *gc_object_type(uintptr_t object)
 {
-    uint64_t header = *gc_header(object);
+    uint64_t header = gc_header_of(object);
 
     return gc_header_type(gc_is_forwarded(header) ? *gc_header(gc_forwarding(header)) : header);
 }

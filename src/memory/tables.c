@@ -110,36 +110,43 @@ void gc_tables_decommit(struct gc_tables *tables, uint32_t first, uint32_t count
     }
 }
 
+/* Steps over what stands at `at` in a run: an object, or a zeroed word (false). */
+static bool next_object(uintptr_t *at, uintptr_t *object)
+{
+    uint64_t word = __atomic_load_n((uint64_t *)*at, __ATOMIC_RELAXED);
+
+    if (word == 0) {
+        *at += GC_GRANULE_BYTES;
+        return false;
+    }
+    *object = *at + GC_HEADER_BYTES + ((word & GC_WORD_TAGS) == GC_LENGTH_TAG ? sizeof word : 0);
+    *at = gc_object_end(gc_object_type(*object), *object);
+    return true;
+}
+
 void gc_run_record(struct gc_tables *tables, uintptr_t from, uintptr_t to, bool lines)
 {
-    uintptr_t at = from;
+    uintptr_t object, at = from;
 
     while (at < to) {
-        uint64_t word = *(uint64_t *)at;
-        uintptr_t object, end;
+        uintptr_t start = at;
 
-        if (word == 0) {
-            at += GC_GRANULE_BYTES;
+        if (!next_object(&at, &object))
             continue;
-        }
-        object = at + GC_HEADER_BYTES + ((word & GC_WORD_TAGS) == GC_LENGTH_TAG ? sizeof word : 0);
-        end = gc_object_end(gc_object_type(object), object);
         gc_bit_set(tables->starts, gc_granule_of(tables, object));
         if (lines)
-            gc_lines_occupy(tables, at, end);
-        at = end;
+            gc_lines_occupy(tables, start, at);
     }
 }
 
-void gc_block_parse(struct gc_tables *tables, uint32_t block)
+void gc_block_parse_to(struct gc_tables *tables, uint32_t block, uintptr_t to)
 {
-    struct gc_block *info = &tables->blocks[block];
+    const struct gc_block *info = &tables->blocks[block];
     const uint8_t *lines = gc_block_lines(tables, block);
     uintptr_t start = gc_block_start(tables, block);
-    size_t last = gc_round_up(info->fresh_end, GC_LINE_BYTES) >> GC_LINE_LOG2;
+    size_t end = gc_min(info->fresh_end, to - start);
+    size_t last = gc_round_up(end, GC_LINE_BYTES) >> GC_LINE_LOG2;
 
-    if (!(info->flags & GC_BLOCK_UNPARSED))
-        return;
     for (size_t line = 0; line < last; line++) {
         size_t first = line;
 
@@ -147,8 +154,17 @@ void gc_block_parse(struct gc_tables *tables, uint32_t block)
             line++;
         if (line > first)
             gc_run_record(tables, start + first * GC_LINE_BYTES,
-                          start + gc_min(line * GC_LINE_BYTES, info->fresh_end), false);
+                          start + gc_min(line * GC_LINE_BYTES, end), false);
     }
+}
+
+void gc_block_parse(struct gc_tables *tables, uint32_t block)
+{
+    struct gc_block *info = &tables->blocks[block];
+
+    if (!(info->flags & GC_BLOCK_UNPARSED))
+        return;
+    gc_block_parse_to(tables, block, gc_block_start(tables, block) + GC_BLOCK_BYTES);
     if (!(info->flags & GC_BLOCK_OPEN)) /* else more objects will come */
         info->flags &= (uint8_t)~GC_BLOCK_UNPARSED;
 }
@@ -198,6 +214,28 @@ uintptr_t gc_object_containing(struct gc_tables *tables, uintptr_t word)
     if (object == 0 || word - 1 >= gc_object_end(gc_object_type(object), object))
         return 0;
     return object;
+}
+
+uintptr_t gc_object_before(struct gc_tables *tables, uintptr_t word, uintptr_t filled)
+{
+    uint32_t block = gc_block_of(tables, word - 1);
+    uintptr_t object;
+
+    gc_block_parse_to(tables, block, filled);
+    object = nearest_start(tables, block, (word - 1 - tables->base) >> GC_GRANULE_LOG2);
+    if (object == 0 || word - 1 >= gc_object_end(gc_object_type(object), object))
+        return 0;
+    return object;
+}
+
+uintptr_t gc_object_walking(uintptr_t word, uintptr_t from, uintptr_t to)
+{
+    uintptr_t object, at = from;
+
+    while (at < to && at < word)
+        if (next_object(&at, &object) && word - 1 < at)
+            return word - 1 >= object - GC_HEADER_BYTES ? object : 0;
+    return 0;
 }
 
 bool gc_is_reference(struct gc_tables *tables, uintptr_t word)

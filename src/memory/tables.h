@@ -86,8 +86,11 @@ bool gc_tables_commit(struct gc_tables *tables, size_t chunk);
 /* Gives back whole pages of what describes free blocks only; it is zero. */
 void gc_tables_decommit(struct gc_tables *tables, uint32_t first, uint32_t count);
 
-/* Records the starts of an unparsed block's fresh runs. */
+/* Records the starts of an unparsed block's fresh runs; of those that end
+ * before `end`, an address in the block or its end, if the rest is being filled
+ * by another thread. */
 void gc_block_parse(struct gc_tables *tables, uint32_t block);
+void gc_block_parse_to(struct gc_tables *tables, uint32_t block, uintptr_t end);
 
 /* Records the starts and, if `lines`, the lines of the objects that stand one
  * after another from `from` to `to`, in one block. */
@@ -100,6 +103,11 @@ uintptr_t gc_start_before(const struct gc_tables *tables, uint32_t block, uintpt
 /* The object in which the word's predecessor lies, or 0: so a reference, an
  * interior pointer and one past the end lead to their object. */
 uintptr_t gc_object_containing(struct gc_tables *tables, uintptr_t word);
+
+/* The same for a word before `filled` in a block that another thread fills from
+ * there on; and for one after it, where objects stand one after another. */
+uintptr_t gc_object_before(struct gc_tables *tables, uintptr_t word, uintptr_t filled);
+uintptr_t gc_object_walking(uintptr_t word, uintptr_t from, uintptr_t to);
 
 /* Whether `word` is a reference to an object, exactly. */
 bool gc_is_reference(struct gc_tables *tables, uintptr_t word);
@@ -175,11 +183,22 @@ static inline enum gc_action gc_state_action(unsigned state)
     return (enum gc_action)(state & 3);
 }
 
+/* Mutators may look at a block's state while another opens the block. */
+static inline uint8_t gc_state_of(const struct gc_tables *tables, uint32_t block)
+{
+    return __atomic_load_n(&tables->state[block], __ATOMIC_RELAXED);
+}
+
+static inline void gc_state_set(struct gc_tables *tables, uint32_t block, uint8_t state)
+{
+    __atomic_store_n(&tables->state[block], state, __ATOMIC_RELAXED);
+}
+
 /* The age of the object's block: its generation when the collection under way,
  * if there is one, is over. */
 static inline unsigned gc_age_of(const struct gc_tables *tables, uintptr_t object)
 {
-    return gc_state_age(tables->state[gc_block_of(tables, object)]);
+    return gc_state_age(gc_state_of(tables, gc_block_of(tables, object)));
 }
 
 static inline void gc_lines_occupy(const struct gc_tables *tables, uintptr_t from, uintptr_t to)

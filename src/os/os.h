@@ -56,10 +56,14 @@ uintptr_t gc_os_stack_base(void);
 /* An identity of the calling thread, never 0, not reused while it lives. */
 uintptr_t gc_os_thread(void);
 
-/* Calls `found` for each extra area that may hold the locals of the calling
- * thread's frames: the fake frames that AddressSanitizer keeps for the words
- * of the real stack from `low` to `high`. Nothing without that sanitizer. */
-void gc_os_fake_frames(uintptr_t low, uintptr_t high,
+/* What AddressSanitizer keeps the calling thread's fake frames in; or NULL. */
+void *gc_os_fake_stack(void);
+
+/* Calls `found` for each extra area that may hold the locals of a thread's
+ * frames: the fake frames that AddressSanitizer keeps for the words of the real
+ * stack from `low` to `high`. The thread is the calling one, or does not run.
+ * Nothing without that sanitizer. */
+void gc_os_fake_frames(void *fake_stack, uintptr_t low, uintptr_t high,
                        void (*found)(uintptr_t from, uintptr_t to, void *data), void *data);
 
 #endif

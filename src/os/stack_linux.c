@@ -85,12 +85,16 @@ uintptr_t gc_os_thread(void)
 
 #ifdef UNDER_ASAN
 
+void *gc_os_fake_stack(void)
+{
+    return __asan_get_current_fake_stack();
+}
+
 /* Uninstrumented: it reads the red zones between variables too. */
 __attribute__((no_sanitize("address"))) void
-gc_os_fake_frames(uintptr_t low, uintptr_t high,
+gc_os_fake_frames(void *fake_stack, uintptr_t low, uintptr_t high,
                   void (*found)(uintptr_t from, uintptr_t to, void *data), void *data)
 {
-    void *fake_stack = __asan_get_current_fake_stack();
     const uintptr_t word_bytes = sizeof(void *);
     void *last = NULL;
 
@@ -109,9 +113,15 @@ gc_os_fake_frames(uintptr_t low, uintptr_t high,
 
 #else
 
-void gc_os_fake_frames(uintptr_t low, uintptr_t high,
+void *gc_os_fake_stack(void)
+{
+    return NULL;
+}
+
+void gc_os_fake_frames(void *fake_stack, uintptr_t low, uintptr_t high,
                        void (*found)(uintptr_t from, uintptr_t to, void *data), void *data)
 {
+    (void)fake_stack;
     (void)low;
     (void)high;
     (void)found;

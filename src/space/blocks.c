@@ -379,7 +379,7 @@ static void clear_tables(struct gc_tables *tables, uint32_t block)
     clear_if_set(gc_block_bits(tables->marks, block), GC_BLOCK_WORDS * sizeof(uint64_t));
     clear_if_set(gc_block_lines(tables, block), GC_BLOCK_LINES);
     tables->blocks[block] = (struct gc_block){.next = GC_NO_BLOCK, .next_hole = GC_NO_BLOCK};
-    tables->state[block] = 0;
+    gc_state_set(tables, block, 0);
 }
 
 static void give_within_chunk(struct gc_blocks *blocks, size_t index, unsigned first,

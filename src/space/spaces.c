@@ -22,12 +22,12 @@ void gc_generation_add(struct gc_spaces *spaces, uint32_t block, unsigned genera
     struct gc_block *info = &spaces->tables->blocks[block];
 
     info->generation = (uint8_t)generation;
-    spaces->tables->state[block] = gc_state(generation, GC_LEAVE);
+    gc_state_set(spaces->tables, block, gc_state(generation, GC_LEAVE));
     if (info->kind == GC_BLOCK_LARGE) {
         info->next = list->large;
         list->large = block;
         for (uint32_t i = block + 1; i < block + info->count; i++)
-            spaces->tables->state[i] = gc_state(generation, GC_LEAVE);
+            gc_state_set(spaces->tables, i, gc_state(generation, GC_LEAVE));
     } else {
         info->next = list->small;
         list->small = block;
@@ -134,11 +134,15 @@ void gc_young_run_close(struct gc_spaces *spaces, struct gc_run *run)
     close_run(spaces, run);
 }
 
+void gc_run_zero(const struct gc_run *run)
+{
+    memset((void *)run->bump, 0, run->limit - run->bump);
+}
+
 static void hand_out(struct gc_spaces *spaces, const struct gc_run *run)
 {
     struct gc_block *info = &spaces->tables->blocks[run->block];
 
-    memset((void *)run->bump, 0, run->limit - run->bump);
     info->fresh_end = (uint32_t)(run->limit - gc_block_start(spaces->tables, run->block));
     info->flags |= GC_BLOCK_UNPARSED;
     spaces->handed_bytes += run->limit - run->bump;

@@ -54,10 +54,14 @@ static inline void gc_run_reset(struct gc_run *run)
     *run = (struct gc_run){.block = GC_NO_BLOCK};
 }
 
-/* Room for `bytes` in gen0, zeroed, in blocks of `kind`: the next hole of the
- * run's block, else a block with holes, else a free block. */
+/* Room for `bytes` in gen0, to be zeroed, in blocks of `kind`: the next hole of
+ * the run's block, else a block with holes, else a free block. */
 bool gc_young_run_next(struct gc_spaces *spaces, struct gc_run *run, enum gc_block_kind kind,
                        size_t bytes);
+
+/* Zeroes the room of a mutator's run. That of one thread is of no concern to
+ * others, so this needs no lock. */
+void gc_run_zero(const struct gc_run *run);
 
 /* Ends a mutator's run; what it leaves is zeroed and is skipped. */
 void gc_young_run_close(struct gc_spaces *spaces, struct gc_run *run);

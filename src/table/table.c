@@ -14,7 +14,7 @@ static void check_table(const gc_mutator *mutator, const gc_table *table, const 
     if (table == NULL)
         gc_misuse(function, "the table is NULL");
     if (!gc_in_range(&mutator->heap->collector.tables, (uintptr_t)table) ||
-        gc_header_type(*gc_header((uintptr_t)table)) != &table_type)
+        gc_header_type(gc_header_of((uintptr_t)table)) != &table_type)
         gc_misuse(function, "this is not a table of the heap");
     if (table->in_callback)
         gc_misuse(function, "called from a callback of the table");
@@ -144,7 +144,7 @@ static size_t look_up(gc_mutator *mutator, gc_table *table, const void *key, con
 
     check_table(mutator, table, function);
     gc_check_object_quickly(mutator->heap, key, function);
-    if (table->hash == NULL && !(*gc_state_byte((uintptr_t)key) & GC_STATE_HASHED))
+    if (table->hash == NULL && !gc_has_hash((uintptr_t)key))
         return GC_NO_PLACE;
     if (hash_key(mutator, table, key, &hash) != GC_OK)
         return GC_NO_PLACE;

@@ -117,8 +117,11 @@ static struct gc_weak_page *make_page(gc_mutator *mutator, gc_table *const *tabl
     if (page == NULL)
         return NULL;
     page->owner = (uintptr_t)*table;
-    if (!weak_values)
+    if (!weak_values) {
+        gc_heap_lock(mutator->heap);
         gc_ephemerons_expect(&mutator->heap->collector.tracer.ephemerons, length);
+        gc_heap_unlock(mutator->heap);
+    }
     return page;
 }
 

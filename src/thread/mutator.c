@@ -1,32 +1,72 @@
 /* SPDX-License-Identifier: MIT */
 #include "thread/mutator.h"
 
-static void set_limit(struct gc_mutator *mutator)
+/* Either this thread sees a reason that another has added, or the other's store
+ * of 0 comes later: all four accesses are in one order. */
+void gc_mutator_set_limit(struct gc_mutator *mutator)
 {
-    uintptr_t limit = mutator->watching ? 0 : mutator->run.limit;
+    bool open = mutator->run.block != GC_NO_BLOCK;
+    uintptr_t limit = open ? mutator->run.limit + GC_HEADER_BYTES : GC_NO_ROOM;
 
-    __atomic_store_n(&mutator->fast.limit, limit, __ATOMIC_RELAXED);
+    __atomic_store_n(&mutator->fast.limit, limit, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&mutator->watching, __ATOMIC_SEQ_CST) != 0)
+        __atomic_store_n(&mutator->fast.limit, 0, __ATOMIC_SEQ_CST);
+}
+
+void gc_mutator_watch(struct gc_mutator *mutator, unsigned reasons)
+{
+    __atomic_fetch_or(&mutator->watching, reasons, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&mutator->fast.limit, 0, __ATOMIC_SEQ_CST);
+}
+
+void gc_mutator_unwatch(struct gc_mutator *mutator, unsigned reasons)
+{
+    __atomic_fetch_and(&mutator->watching, ~reasons, __ATOMIC_SEQ_CST);
+    gc_mutator_set_limit(mutator);
+}
+
+/* ---- The run ---- */
+
+static void sync(struct gc_mutator *mutator)
+{
+    if (mutator->run.block != GC_NO_BLOCK)
+        mutator->run.bump = gc_mutator_bump(mutator);
+}
+
+/* The inline path finds no room until a run is open. */
+static void close_path(struct gc_mutator *mutator)
+{
+    sync(mutator);
+    __atomic_store_n(&mutator->fast.bump, GC_NO_ROOM, __ATOMIC_RELAXED);
 }
 
 bool gc_mutator_refill(struct gc_mutator *mutator, struct gc_spaces *spaces, size_t bytes)
 {
-    mutator->run.bump = mutator->fast.bump;
-    if (!gc_young_run_next(spaces, &mutator->run, GC_BLOCK_SMALL, bytes)) {
-        mutator->fast.bump = 0;
-        set_limit(mutator);
-        return false;
-    }
-    mutator->fast.bump = mutator->run.bump;
-    set_limit(mutator);
-    return true;
+    bool open;
+
+    sync(mutator);
+    open = gc_young_run_next(spaces, &mutator->run, GC_BLOCK_SMALL, bytes);
+    if (open)
+        gc_mutator_set_bump(mutator, mutator->run.bump);
+    else
+        close_path(mutator);
+    /* Not its limit yet: the room is not zeroed. */
+    __atomic_store_n(&mutator->fast.limit, 0, __ATOMIC_RELAXED);
+    return open;
+}
+
+void gc_mutator_open(struct gc_mutator *mutator)
+{
+    if (mutator->run.block != GC_NO_BLOCK)
+        gc_run_zero(&mutator->run);
+    gc_mutator_set_limit(mutator);
 }
 
 void gc_mutator_retire_run(struct gc_mutator *mutator, struct gc_spaces *spaces)
 {
-    mutator->run.bump = mutator->fast.bump;
+    close_path(mutator);
     gc_young_run_close(spaces, &mutator->run);
-    mutator->fast.bump = 0;
-    set_limit(mutator);
+    gc_mutator_set_limit(mutator);
 }
 
 void gc_mutator_give_run(struct gc_mutator *mutator, struct gc_spaces *spaces, struct gc_run *idle)
@@ -35,27 +75,19 @@ void gc_mutator_give_run(struct gc_mutator *mutator, struct gc_spaces *spaces, s
         gc_mutator_retire_run(mutator, spaces);
         return;
     }
-    mutator->run.bump = mutator->fast.bump;
+    close_path(mutator);
     *idle = mutator->run;
     gc_run_reset(&mutator->run);
+    gc_mutator_set_limit(mutator);
 }
 
 void gc_mutator_take_run(struct gc_mutator *mutator, struct gc_run *idle)
 {
     mutator->run = *idle;
-    mutator->fast.bump = idle->bump;
     gc_run_reset(idle);
-    set_limit(mutator);
-}
-
-void gc_mutator_watch(struct gc_mutator *mutator, uint8_t reason)
-{
-    mutator->watching |= reason;
-    set_limit(mutator);
-}
-
-void gc_mutator_unwatch(struct gc_mutator *mutator, uint8_t reason)
-{
-    mutator->watching &= (uint8_t)~reason;
-    set_limit(mutator);
+    if (mutator->run.block != GC_NO_BLOCK)
+        gc_mutator_set_bump(mutator, mutator->run.bump);
+    else
+        close_path(mutator);
+    gc_mutator_set_limit(mutator);
 }

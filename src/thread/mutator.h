@@ -3,50 +3,106 @@
  * A thread attached to a heap: its run of free room, its frames, its stack and
  * what its write barrier noted.
  *
+ * Its own thread alone reads and writes what is not said to be shared, unless it
+ * is stopped or parked: then whoever has the heap's lock may.
+ *
  * M1  With nothing to watch for, fast.limit is the run's limit; else it is 0, so
- *     that each allocation and each safepoint takes the slow path.
- * M2  fast.bump lies in the open run, or both are 0.
+ *     that each allocation and each safepoint takes the slow path. Suspended
+ *     between a change of `watching` and that of the limit.
+ * M2  fast.bump lies in the open run; GC_NO_ROOM if none is open. Both words
+ *     are GC_HEADER_BYTES ahead of the addresses that they stand for.
+ * M3  What lies between the run's beginning and fast.bump is objects whose
+ *     headers are written, so that another thread can walk them.
  */
 #ifndef STRATA_MUTATOR_H
 #define STRATA_MUTATOR_H
 
 #include "space/spaces.h"
+#include "thread/stack.h"
 
 enum { GC_MUTATOR_LOG = 512 };
 
+/* What a mutator's slow path must look at; in `watching`. */
 enum {
-    GC_WATCH_STRESS = 1,    /* a collection at each allocation */
-    GC_WATCH_EXTERNAL = 2,  /* bytes outside grew: a collection at the next */
-    GC_WATCH_VISIT = 4,     /* the heap is being visited: an allocation is misuse */
-    GC_WATCH_FINALIZERS = 8 /* some are due, and shall run at safepoints */
+    GC_WATCH_STRESS = 1,     /* a collection at each allocation */
+    GC_WATCH_EXTERNAL = 2,   /* bytes outside grew: a collection at the next */
+    GC_WATCH_VISIT = 4,      /* the heap is being visited: an allocation is misuse */
+    GC_WATCH_FINALIZERS = 8, /* some are due, and shall run at safepoints */
+    GC_WATCH_STOP = 16,      /* another thread waits for this one to stop */
+    GC_WATCH_PARKED = 32     /* this one does not use the heap now */
 };
 
+/* bump and limit of a mutator without a run. */
+enum { GC_NO_ROOM = GC_HEADER_BYTES };
+
 struct gc_mutator {
-    gc_mutator_fast fast;
+    gc_mutator_fast fast; /* limit and bump are shared; written by atomic stores */
     struct gc_heap *heap;
-    struct gc_mutator *next;
-    struct gc_run run; /* its bump is fast.bump */
+    struct gc_world *world;
+    struct gc_mutator *next; /* in the world, or of those detached; under the lock */
+    struct gc_mutator *next_of_thread;
+    struct gc_run run; /* shared; changed under the lock. Its bump is stale */
     uintptr_t thread;
-    uintptr_t stack_base; /* highest address, exclusive */
-    uint8_t watching;     /* GC_WATCH_...; M1 */
-    size_t log_count;
+    uintptr_t stack_base;    /* highest address, exclusive */
+    struct gc_stack_top top; /* while parked */
+    unsigned watching;       /* shared; atomic */
+    bool aside;              /* parked by a slow path, not by the embedder */
+    bool in_limit_callback;
+    bool callback_collected;       /* ... and a full collection was tried in it */
+    bool was_named;                /* by the watchdog, in this stop */
+    unsigned visits;               /* gc_heap_visit calls under way */
+    uintptr_t draining;            /* address of the frame that runs finalizers; 0 if none */
+    size_t log_count;              /* shared; written by atomic stores */
     uintptr_t log[GC_MUTATOR_LOG]; /* holders, not yet in the heap's log */
 };
 
-/* Opens the mutator's next run, of at least `bytes`; false if there is none. */
+/* ---- The run ---- */
+
+/* Where the next object of the open run begins. */
+static inline uintptr_t gc_mutator_bump(const struct gc_mutator *mutator)
+{
+    return __atomic_load_n(&mutator->fast.bump, __ATOMIC_ACQUIRE) - GC_HEADER_BYTES;
+}
+
+/* After the headers up to there were written (M3). */
+static inline void gc_mutator_set_bump(struct gc_mutator *mutator, uintptr_t bump)
+{
+    __atomic_store_n(&mutator->fast.bump, bump + GC_HEADER_BYTES, __ATOMIC_RELEASE);
+}
+
+/* Bytes left in the run. */
+static inline size_t gc_mutator_room(const struct gc_mutator *mutator)
+{
+    return mutator->run.block == GC_NO_BLOCK ? 0 : mutator->run.limit - gc_mutator_bump(mutator);
+}
+
+/* Opens the mutator's next run, of at least `bytes`, with its bytes undefined;
+ * false if there is none. The lock is held; then, without it, gc_mutator_open
+ * lets the inline path use the run. */
 bool gc_mutator_refill(struct gc_mutator *mutator, struct gc_spaces *spaces, size_t bytes);
+void gc_mutator_open(struct gc_mutator *mutator);
 
 /* Takes the run away: before a collection. */
 void gc_mutator_retire_run(struct gc_mutator *mutator, struct gc_spaces *spaces);
 
 /* Leaves the run, on detaching, in `idle`, where the next to attach finds it;
- * it is retired if one is there already. */
+ * it is retired if one is there already. The lock is held. */
 void gc_mutator_give_run(struct gc_mutator *mutator, struct gc_spaces *spaces, struct gc_run *idle);
 void gc_mutator_take_run(struct gc_mutator *mutator, struct gc_run *idle);
 
-/* Makes every allocation take the slow path, for a reason of GC_WATCH_...; or
- * no longer for that one. */
-void gc_mutator_watch(struct gc_mutator *mutator, uint8_t reason);
-void gc_mutator_unwatch(struct gc_mutator *mutator, uint8_t reason);
+/* ---- Watching ---- */
+
+static inline unsigned gc_mutator_watching(const struct gc_mutator *mutator)
+{
+    return __atomic_load_n(&mutator->watching, __ATOMIC_RELAXED);
+}
+
+/* Makes every allocation take the slow path, for reasons of GC_WATCH_...; or
+ * no longer for these. The first may be called by any thread that has the lock. */
+void gc_mutator_watch(struct gc_mutator *mutator, unsigned reasons);
+void gc_mutator_unwatch(struct gc_mutator *mutator, unsigned reasons);
+
+/* Makes M1 true. */
+void gc_mutator_set_limit(struct gc_mutator *mutator);
 
 #endif

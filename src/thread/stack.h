@@ -10,8 +10,20 @@
 
 typedef void gc_words_fn(const uintptr_t *words, size_t count, void *data);
 
-/* Calls `scan` for the calling thread's stack from here to `base`, with every
- * register that a callee must preserve spilled into it. */
+/* Where a stack ends that does not move for a while. */
+struct gc_stack_top {
+    uintptr_t address; /* lowest, inclusive */
+    void *fake_stack;  /* of AddressSanitizer, or NULL */
+};
+
+/* Spills every register that a callee must preserve, then calls `act`. While
+ * that runs, all that its callers keep lies between the top and the base. */
+void gc_stack_freeze(void (*act)(struct gc_stack_top top, void *data), void *data);
+
+/* Calls `scan` for a stack that is frozen, its own thread's or another's. */
+void gc_stack_scan_frozen(struct gc_stack_top top, uintptr_t base, gc_words_fn *scan, void *data);
+
+/* Calls `scan` for the calling thread's stack from here to `base`. */
 void gc_stack_scan(uintptr_t base, gc_words_fn *scan, void *data);
 
 /* Calls `scan` for a range that may hold undefined words. */

@@ -79,18 +79,27 @@ bool gc_has_cards(const struct gc_tables *tables, uintptr_t object)
            (kind == GC_KIND_REFERENCES || kind == GC_KIND_ARRAY);
 }
 
+/* Mutators mark at the same time: the younger mark must stay. */
+static void mark_one(uint8_t *line, uint8_t card)
+{
+    uint8_t before = __atomic_load_n(line, __ATOMIC_RELAXED);
+
+    while (before < card && !__atomic_compare_exchange_n(line, &before, card, true,
+                                                         __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
+}
+
 void gc_card_mark(const struct gc_tables *tables, uintptr_t object, const void *slot, uint8_t card)
 {
     size_t first = gc_line_of(tables, object), last;
 
     if (slot != NULL) {
-        uint8_t *line = &tables->lines[gc_line_of(tables, (uintptr_t)slot)];
-
-        *line = *line > card ? *line : card;
+        mark_one(&tables->lines[gc_line_of(tables, (uintptr_t)slot)], card);
         return;
     }
     last = gc_line_of(tables, gc_object_end(gc_object_type(object), object) - 1);
-    memset(&tables->lines[first], card, last - first + 1);
+    for (; first <= last; first++)
+        __atomic_store_n(&tables->lines[first], card, __ATOMIC_RELAXED);
 }
 
 /* Whether what a slot of this type holds is a reference as it stands; a traced
@@ -105,21 +114,24 @@ static bool has_plain_slots(const gc_type *type)
 static bool note_card(const struct gc_tables *tables, uintptr_t object, const void *slot,
                       unsigned age)
 {
-    uint8_t *log = gc_log_byte(object);
+    uint8_t before;
 
     gc_card_mark(tables, object, slot, gc_card_for(age));
-    if (*log & GC_LOG_NOTED)
+    before = __atomic_load_n(gc_log_byte(object), __ATOMIC_RELAXED);
+    if (before & GC_LOG_NOTED)
         return false;
-    *log |= GC_LOG_NOTED;
-    return true;
+    before = __atomic_fetch_or(gc_log_byte(object), GC_LOG_NOTED, __ATOMIC_RELAXED);
+    return !(before & GC_LOG_NOTED);
 }
 
-/* The value is read back from the slot: a tagged word shares its target's
+/* Two threads may both disarm and note an object: a duplicate entry is legal.
+ * The value is read back from the slot: a tagged word shares its target's
  * block, and one that is no reference does no harm. */
 bool gc_barrier_notes(const struct gc_tables *tables, uintptr_t object, const void *slot)
 {
-    const gc_type *type = gc_header_type(*gc_header(object));
+    const gc_type *type = gc_header_type(gc_header_of(object));
     unsigned age = GC_YOUNG;
+    uint8_t log;
 
     if (GC_LIKELY(slot != NULL && has_plain_slots(type))) {
         uintptr_t word = gc_load_word(slot);
@@ -132,6 +144,7 @@ bool gc_barrier_notes(const struct gc_tables *tables, uintptr_t object, const vo
     }
     if (gc_has_cards(tables, object))
         return note_card(tables, object, slot, age);
-    *gc_log_byte(object) &= (uint8_t)~GC_LOG_ARMED;
+    log = __atomic_load_n(gc_log_byte(object), __ATOMIC_RELAXED);
+    __atomic_store_n(gc_log_byte(object), (uint8_t)(log & ~GC_LOG_ARMED), __ATOMIC_RELAXED);
     return true;
 }

@@ -108,7 +108,8 @@ void gc_weakrefs_add(struct gc_weakrefs *weakrefs, struct gc_weakref *weakref)
 void gc_weakrefs_remove(struct gc_weakrefs *weakrefs, struct gc_weakref *weakref)
 {
     unlink_from(weakrefs, weakref);
-    weakref->referent = 0; /* the list drops it when it is walked */
+    /* The list drops it when it is walked; other threads may look at it. */
+    __atomic_store_n(&weakref->referent, 0, __ATOMIC_RELAXED);
 }
 
 struct gc_weakref *gc_weakrefs_of(const struct gc_weakrefs *weakrefs, uintptr_t referent)

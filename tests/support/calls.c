@@ -219,7 +219,7 @@ static void destroy(gc_mutator *mutator)
 static const struct call calls[] = {
     {allocate, "gc_alloc", CALL_INLINE},
     {allocate_array, "gc_alloc", CALL_INLINE},
-    {gc_safepoint, "gc_safepoint", CALL_INLINE},
+    {gc_safepoint, "gc_safepoint", CALL_POLLS},
     {collect_young, "gc_collect", CALL_COLLECTS},
     {compact_all, "gc_compact", CALL_COLLECTS},
     {freeze_all, "gc_freeze", CALL_COLLECTS},

@@ -16,7 +16,8 @@ enum {
     CALL_CHANGES = 16,  /* takes a heap, by an attached thread */
     CALL_ATTACHES = 32, /* gc_mutator_attach */
     CALL_DESTROYS = 64, /* gc_heap_destroy */
-    CALL_MUTATOR = CALL_INLINE | CALL_COLLECTS | CALL_DETACHES | CALL_OTHER,
+    CALL_POLLS = 128,   /* the same as CALL_INLINE, and checks only when it is watched */
+    CALL_MUTATOR = CALL_INLINE | CALL_POLLS | CALL_COLLECTS | CALL_DETACHES | CALL_OTHER,
     CALL_HEAP = CALL_CHANGES | CALL_ATTACHES | CALL_DESTROYS
 };
 

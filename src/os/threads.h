@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What threads of this process share: locks, signals to wait for, and what
+ * shall happen when a thread ends.
+ */
+#ifndef STRATA_THREADS_H
+#define STRATA_THREADS_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct gc_lock {
+    pthread_mutex_t mutex;
+};
+
+/* A condition that threads wait for under a lock. */
+struct gc_signal {
+    pthread_cond_t condition;
+};
+
+bool gc_lock_create(struct gc_lock *lock);
+void gc_lock_destroy(struct gc_lock *lock);
+void gc_lock_take(struct gc_lock *lock);
+void gc_lock_give(struct gc_lock *lock);
+
+bool gc_signal_create(struct gc_signal *signal);
+void gc_signal_destroy(struct gc_signal *signal);
+
+/* Waits, with the lock given meanwhile; may return for no reason. No thread is
+ * cancelled in it. */
+void gc_signal_wait(struct gc_signal *signal, struct gc_lock *lock);
+
+/* The same for at most so long; false if the time has passed. */
+bool gc_signal_wait_ns(struct gc_signal *signal, struct gc_lock *lock, uint64_t ns);
+
+void gc_signal_all(struct gc_signal *signal);
+
+/* Has `ended`, the same function each time, called when the calling thread
+ * ends; false if that cannot be arranged. */
+bool gc_os_at_thread_end(void (*ended)(void));
+
+/* A name for the calling thread: its number, and what the program calls it. */
+enum { GC_THREAD_NAME_BYTES = 40 };
+void gc_os_thread_name(char name[GC_THREAD_NAME_BYTES]);
+
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Locks and signals: POSIX threads.
+ *
+ * OS3  A lock that was created can be taken and given.
+ */
+#define _GNU_SOURCE
+#include "os/threads.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/check.h"
+
+bool gc_lock_create(struct gc_lock *lock)
+{
+    return pthread_mutex_init(&lock->mutex, NULL) == 0;
+}
+
+void gc_lock_destroy(struct gc_lock *lock)
+{
+    (void)pthread_mutex_destroy(&lock->mutex);
+}
+
+void gc_lock_take(struct gc_lock *lock)
+{
+    int failed = pthread_mutex_lock(&lock->mutex);
+
+    GC_CHECK(failed == 0, "OS3");
+}
+
+void gc_lock_give(struct gc_lock *lock)
+{
+    int failed = pthread_mutex_unlock(&lock->mutex);
+
+    GC_CHECK(failed == 0, "OS3");
+}
+
+/* Waiting is measured by the clock that nobody sets. */
+bool gc_signal_create(struct gc_signal *signal)
+{
+    pthread_condattr_t attributes;
+
+    if (pthread_condattr_init(&attributes) != 0) {
+        return false;
+    }
+    bool made = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
+                pthread_cond_init(&signal->condition, &attributes) == 0;
+
+    (void)pthread_condattr_destroy(&attributes);
+    return made;
+}
+
+void gc_signal_destroy(struct gc_signal *signal)
+{
+    (void)pthread_cond_destroy(&signal->condition);
+}
+
+/* A thread that was cancelled while it waits would keep the lock for ever. */
+void gc_signal_wait(struct gc_signal *signal, struct gc_lock *lock)
+{
+    int before;
+
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+    int failed = pthread_cond_wait(&signal->condition, &lock->mutex);
+
+    GC_CHECK(failed == 0, "OS3");
+    (void)pthread_setcancelstate(before, NULL);
+}
+
+bool gc_signal_wait_ns(struct gc_signal *signal, struct gc_lock *lock, uint64_t ns)
+{
+    static const uint64_t ns_per_second = 1000000000;
+    struct timespec end;
+    int before;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &end);
+    ns += (uint64_t)end.tv_nsec;
+    end.tv_sec += (time_t)(ns / ns_per_second);
+    end.tv_nsec = (long)(ns % ns_per_second);
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+    int failed = pthread_cond_timedwait(&signal->condition, &lock->mutex, &end);
+
+    GC_CHECK(failed == 0 || failed == ETIMEDOUT, "OS3");
+    (void)pthread_setcancelstate(before, NULL);
+    return failed == 0;
+}
+
+void gc_signal_all(struct gc_signal *signal)
+{
+    (void)pthread_cond_broadcast(&signal->condition);
+}
+
+/* ---- The end of a thread ------------------------------------------------- */
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t key;
+static bool has_key;
+static void (*at_end)(void);
+
+static void end_thread(void *value)
+{
+    (void)value;
+    at_end();
+}
+
+static void create_key(void)
+{
+    has_key = pthread_key_create(&key, end_thread) == 0;
+}
+
+bool gc_os_at_thread_end(void (*ended)(void))
+{
+    __atomic_store_n(&at_end, ended, __ATOMIC_RELAXED);
+    (void)pthread_once(&once, create_key);
+    return has_key && pthread_setspecific(key, (void *)&key) == 0;
+}
+
+void gc_os_thread_name(char name[GC_THREAD_NAME_BYTES])
+{
+    char own[16] = "";
+
+    (void)pthread_getname_np(pthread_self(), own, sizeof own);
+    (void)snprintf(name, GC_THREAD_NAME_BYTES, "%ld (%s)", (long)syscall(SYS_gettid), own);
+}

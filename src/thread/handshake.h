@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * How the threads of a heap stop for one of them. The protocol is told in
+ * handshake.c.
+ */
+#ifndef STRATA_HANDSHAKE_H
+#define STRATA_HANDSHAKE_H
+
+#include "os/threads.h"
+#include "thread/mutator.h"
+
+/* W1  While `stopper` is set and `pending` is 0, no mutator of the world runs but
+ *     the stopper's, if that has loosened; if it has not, it has the lock.
+ * W2  `pending` counts the mutators with GC_WATCH_STOP that are not parked yet.
+ * W3  GC_WATCH_STOP is set only while `stopper` is.
+ * W4  No thread waits, for anything but a lock held for a short time, with a
+ *     mutator of its own that runs. */
+struct gc_world {
+    struct gc_lock lock;      /* of all that the heap's threads share */
+    struct gc_signal stopped; /* pending is 0 */
+    struct gc_signal released;
+    struct gc_mutator *mutators;
+    struct gc_mutator *stopper;
+    uintptr_t collecting; /* the thread in whose hands the stopped heap is; atomic */
+    size_t pending;
+    uint64_t stops;
+    uint64_t stop_max_ns; /* from the request until all have stopped */
+    uint64_t stop_total_ns;
+    bool is_made;
+    uint64_t lost; /* threads that ended without detaching */
+};
+
+bool gc_world_create(struct gc_world *world);
+void gc_world_destroy(struct gc_world *world);
+
+/* ---- The lock: short, and never two of them ---- */
+
+static inline void gc_world_lock(struct gc_world *world)
+{
+    gc_lock_take(&world->lock);
+}
+
+static inline void gc_world_unlock(struct gc_world *world)
+{
+    gc_lock_give(&world->lock);
+}
+
+/* ---- Coming and going ---- */
+
+/* Adds the calling thread's mutator, as soon as nobody is stopped; with the
+ * lock held then. The other calls `ended` for each mutator of a thread that
+ * ends. False if that cannot be arranged. */
+bool gc_world_join(struct gc_world *world, struct gc_mutator *mutator,
+                   void (*ended)(struct gc_mutator *mutator));
+
+/* Removes it. The lock is held, and stays so. */
+void gc_world_leave(struct gc_mutator *mutator);
+
+/* The calling thread's mutator in this world, or NULL. */
+struct gc_mutator *gc_world_own(const struct gc_world *world);
+
+/* ---- Stopping ---- */
+
+/* Calls `act` with every mutator of the world stopped and the lock held. All
+ * heaps of the calling thread may collect before, and while, it runs. Returns
+ * what it does. */
+typedef bool gc_stopped_fn(struct gc_mutator *mutator, void *data);
+bool gc_world_stop(struct gc_mutator *mutator, gc_stopped_fn *act, void *data);
+
+/* Within `act`, around calls of the embedder's that may use the heap: the
+ * thread's mutators run and the lock is given, but the others stay stopped. */
+void gc_world_loosen(struct gc_mutator *stopper);
+void gc_world_tighten(struct gc_mutator *stopper);
+
+/* Whether the calling thread is in such an `act`, and has not loosened. */
+bool gc_world_is_mine(const struct gc_world *world);
+
+/* Stops for whoever has asked for it, if anybody has. */
+void gc_world_yield(struct gc_mutator *mutator);
+
+/* ---- Parking ---- */
+
+static inline bool gc_mutator_is_parked(const struct gc_mutator *mutator)
+{
+    return (gc_mutator_watching(mutator) & GC_WATCH_PARKED) != 0;
+}
+
+/* Calls `act` with the mutator parked, and the stack frozen. */
+void gc_mutator_call_parked(struct gc_mutator *mutator, void (*act)(void *data), void *data);
+
+/* The same in two steps, for a heap that does not scan stacks. */
+void gc_mutator_park(struct gc_mutator *mutator);
+void gc_mutator_unpark(struct gc_mutator *mutator);
+
+#endif
