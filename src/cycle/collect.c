@@ -8,7 +8,10 @@
 #include "os/os.h"
 #include "trace/ephemerons.h"
 
-enum { DEMAND_MARGIN = 4 }; /* a quarter more than was needed */
+enum {
+    DEMAND_MARGIN = 4, /* a quarter more than was needed */
+    MANY_HOLDERS = 256 /* in the log: what they refer to is not in cache */
+};
 
 static void reach(struct gc_collector *collector, enum gc_phase phase)
 {
@@ -69,9 +72,11 @@ static size_t condemned_bytes(const struct gc_collector *collector, unsigned old
     return bytes;
 }
 
-static bool shall_prefetch(const struct gc_collector *collector, size_t condemned)
+static enum gc_prefetch choose_prefetch(const struct gc_collector *collector, size_t condemned)
 {
-    return condemned > collector->prefetch_bytes || (collector->stress & GC_STRESS_PREFETCH);
+    if (condemned > collector->prefetch_bytes || (collector->stress & GC_STRESS_PREFETCH))
+        return GC_PREFETCH_ALL;
+    return collector->remembered.log.count > MANY_HOLDERS ? GC_PREFETCH_SHALLOW : GC_PREFETCH_NONE;
 }
 
 /* ---- What it did ---- */
@@ -144,17 +149,18 @@ static void pace(struct gc_collector *collector, unsigned generation, size_t you
 {
     const struct gc_trace_counts *counts = &collector->tracer.counts;
     size_t up = counts->bytes[GC_MIDDLE] + counts->bytes[GC_YOUNG];
-    struct gc_pace_now now = {
-        .generation = generation,
-        .handed_bytes = collector->spaces.handed_bytes,
-        .young_survived = up,
-        .young_before = young_before,
-        .middle_before = middle_before,
-        .middle_survived = generation == GC_MIDDLE ? counts->bytes[GC_OLD] : 0,
-        .live_bytes = gc_live_bytes(collector),
-        .external_bytes = collector->external_bytes,
-        .room_bytes = gc_blocks_room(&collector->blocks, GC_FOR_MUTATOR),
-        .over_soft_limit = gc_blocks_committed(&collector->blocks) > collector->soft_limit};
+    struct gc_pace_now now = {.generation = generation,
+                              .handed_bytes = collector->spaces.handed_bytes,
+                              .young_survived = up,
+                              .young_before = young_before,
+                              .middle_before = middle_before,
+                              .middle_survived = counts->bytes[GC_OLD],
+                              .middle_passed = collector->passed_middle,
+                              .live_bytes = gc_live_bytes(collector),
+                              .external_bytes = collector->external_bytes,
+                              .room_bytes = gc_blocks_room(&collector->blocks, GC_FOR_MUTATOR),
+                              .over_soft_limit =
+                                  gc_blocks_committed(&collector->blocks) > collector->soft_limit};
 
     collector->stats.allocated_bytes += collector->spaces.handed_bytes;
     collector->spaces.handed_bytes = 0;
@@ -203,7 +209,7 @@ void gc_cycle_run(struct gc_collector *collector, const struct gc_request *reque
     gc_quarantine_release(&collector->quarantine, 2 * condemned,
                           request->reason == GC_REASON_LIMIT);
     young = condemned_bytes(collector, GC_YOUNG);
-    gc_tracer_begin(tracer, request->generation, shall_prefetch(collector, condemned));
+    gc_tracer_begin(tracer, request->generation, choose_prefetch(collector, condemned));
     reach(collector, GC_PHASE_STOPPED);
 
     gc_condemn(collector, request);

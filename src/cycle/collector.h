@@ -90,6 +90,7 @@ struct gc_collector {
     enum gc_phase phase;
     void *range; /* the heap's reservation */
     size_t range_bytes;
+    bool passed_middle; /* the collection under way promotes gen1 unvisited */
     bool was_scarce;    /* the last condemned fewer old blocks than were worth it */
     size_t demand;      /* bytes of objects at the start of full collections, of late */
     uint8_t demand_age; /* full collections that needed less */

@@ -15,8 +15,10 @@ enum {
     SPARSE_LINES = GC_BLOCK_LINES / 2, /* free lines that make an old block worth evacuating */
     WASTED_LINES = GC_BLOCK_LINES / 5, /* ... when the old generation is scattered */
     LOOSE_LINES = 6,                   /* ... when everything is to be compacted */
-    SCATTERED_PERCENT = 125,           /* its blocks' bytes of those of its objects */
-    PINNED_ROOM_LINES = GC_BLOCK_LINES / 4
+    SCATTERED_PERCENT = 115,           /* its blocks' bytes of those of its objects */
+    PINNED_ROOM_LINES = GC_BLOCK_LINES / 4,
+    MOST_PASSES = 3,  /* collections of gen1 in a row that promote it unvisited */
+    COMPACT_SHARE = 4 /* the part of gen2 that may be copied out of less sparse blocks */
 };
 
 static void set_state(struct gc_tables *tables, uint32_t first, uint32_t count, uint8_t state)
@@ -80,16 +82,21 @@ static void choose_sparse(struct gc_collector *collector, const struct gc_reques
 {
     const struct gc_tables *tables = &collector->tables;
     size_t bytes[GC_BLOCK_LINES + 1] = {0}, room = budget->room;
+    size_t share = collector->spaces.generations[GC_OLD].bytes / COMPACT_SHARE;
     uint32_t block = collector->spaces.generations[GC_OLD].small;
+    bool unasked = !request->compact && !(collector->stress & GC_STRESS_EVACUATE_ALL);
 
-    if (!request->compact && !(collector->stress & GC_STRESS_EVACUATE_ALL))
+    if (unasked)
         room /= 2; /* the young come first */
     for (; block != GC_NO_BLOCK; block = tables->blocks[block].next)
         if (tables->blocks[block].kind == GC_BLOCK_SMALL)
             bytes[spare_lines(tables, block)] += (size_t)tables->live[block] * GC_GRANULE_BYTES;
     budget->least = least_free_lines(collector, request);
-    while (budget->sparse > budget->least && bytes[budget->sparse - 1] <= room)
-        room -= bytes[--budget->sparse];
+    while (budget->sparse > budget->least && bytes[budget->sparse - 1] <= room) {
+        if (unasked && budget->sparse == SPARSE_LINES)
+            room = gc_min(room, share); /* for what frees less than it copies */
+        room -= gc_min(room, bytes[--budget->sparse]);
+    }
     collector->was_scarce = budget->sparse > budget->least;
     collector->tracer.compacting = budget->least <= GC_BLOCK_LINES;
     budget->old_room = room;
@@ -184,6 +191,45 @@ static void condemn_large(struct gc_collector *collector, const struct gc_reques
     }
 }
 
+/* Where nearly all of gen1 lives, most of its collections would only find that
+ * again: it goes up as it is, its dead with it, till the next full one. */
+static bool shall_pass_middle(const struct gc_collector *collector,
+                              const struct gc_request *request)
+{
+    const struct gc_pace *pace = &collector->pace;
+
+    return request->generation == GC_MIDDLE && request->reason == GC_REASON_COUNT &&
+           collector->stress == 0 && pace->survival_percent[GC_MIDDLE] >= DENSE_PERCENT &&
+           pace->middle_passes < MOST_PASSES;
+}
+
+static void pass_list(struct gc_collector *collector, uint32_t block)
+{
+    while (block != GC_NO_BLOCK) {
+        uint32_t next = collector->tables.blocks[block].next;
+
+        gc_generation_add(&collector->spaces, block, GC_OLD);
+        block = next;
+    }
+}
+
+/* Promotes gen1 without a visit; all of it counts as having survived. */
+static void pass_middle(struct gc_collector *collector)
+{
+    struct gc_generation *middle = &collector->spaces.generations[GC_MIDDLE], taken = *middle;
+    struct gc_trace_counts *counts = &collector->tracer.counts;
+
+    *middle = (struct gc_generation){.small = GC_NO_BLOCK, .large = GC_NO_BLOCK};
+    pass_list(collector, taken.small);
+    pass_list(collector, taken.large);
+    collector->spaces.generations[GC_OLD].large_bytes += taken.large_bytes;
+    counts->in_place_bytes += taken.bytes;
+    counts->promoted_in_place_bytes += taken.bytes;
+    counts->bytes[GC_OLD] += taken.bytes;
+    counts->objects[GC_OLD] += taken.objects;
+    collector->passed_middle = true;
+}
+
 /* The reserve is for compaction: had copies of the young used it up, there
  * would be nowhere to begin. Each run may leave a block half full. */
 static size_t room_for_copies(const struct gc_collector *collector,
@@ -204,6 +250,9 @@ void gc_condemn(struct gc_collector *collector, const struct gc_request *request
 
     for (int kind = 0; kind <= GC_BLOCK_AMBIGUOUS; kind++)
         collector->spaces.young_holes[kind] = GC_NO_BLOCK;
+    collector->passed_middle = false;
+    if (shall_pass_middle(collector, request))
+        pass_middle(collector);
     if (request->generation == GC_OLD) {
         collector->spaces.old_holes = GC_NO_BLOCK;
         if (!(collector->stress & GC_STRESS_IN_PLACE))

@@ -113,7 +113,10 @@ static void note_survival(struct gc_pace *pace, const struct gc_pace_now *now)
 
     pace->survival_percent[GC_YOUNG] =
         now->young_before < least ? 0 : percent_in(now->young_survived, now->young_before);
-    if (now->generation >= GC_MIDDLE)
+    if (now->generation != GC_MIDDLE)
+        return;
+    pace->middle_passes = now->middle_passed ? pace->middle_passes + 1 : 0;
+    if (!now->middle_passed)
         pace->survival_percent[GC_MIDDLE] =
             now->middle_before < least ? 0 : percent_in(now->middle_survived, now->middle_before);
 }

@@ -26,6 +26,7 @@ struct gc_pace {
     size_t live_full;             /* bytes, outside ones included, that the last full one left */
     size_t trigger;               /* ... at which the next full one comes */
     unsigned survival_percent[2]; /* of gen0 and gen1, at their last collection */
+    unsigned middle_passes;       /* collections in a row that promoted gen1 unvisited */
     unsigned lasting_run;         /* collections in a row that nearly all survived */
     unsigned patience;            /* collections to wait after the next such run */
     unsigned patience_left;       /* ... and still to wait */
@@ -39,7 +40,8 @@ struct gc_pace_now {
     size_t young_survived; /* ... and after, wherever they are */
     size_t middle_before;  /* the same of gen1, if it was collected */
     size_t middle_survived;
-    size_t live_bytes; /* in all generations */
+    bool middle_passed; /* gen1 was promoted unvisited */
+    size_t live_bytes;  /* in all generations */
     size_t external_bytes;
     size_t room_bytes; /* that mutators can still take */
     bool over_soft_limit;

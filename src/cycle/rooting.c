@@ -6,7 +6,10 @@
 
 #include "trace/holder.h"
 
-enum { AHEAD = 8 }; /* entries of a lane to prefetch ahead */
+enum {
+    AHEAD = 8,       /* entries of a lane to prefetch ahead */
+    SECOND_LINE = 40 /* bytes into a holder: most end here or before */
+};
 
 static void swap(struct gc_lane *a, struct gc_lane *b)
 {
@@ -14,6 +17,12 @@ static void swap(struct gc_lane *a, struct gc_lane *b)
 
     *a = *b;
     *b = kept;
+}
+
+static void prefetch_holder(uintptr_t holder)
+{
+    gc_prefetch(gc_header(holder));
+    gc_prefetch((const void *)(holder + SECOND_LINE));
 }
 
 static bool is_condemned(const struct gc_tracer *tracer, uintptr_t holder)
@@ -30,7 +39,7 @@ static void begin_lane(struct gc_tracer *tracer, struct gc_lane *lane, uint8_t c
         uintptr_t holder = lane->words[i];
 
         if (i + AHEAD < lane->count)
-            gc_prefetch(gc_header(lane->words[i + AHEAD]));
+            prefetch_holder(lane->words[i + AHEAD]);
         if (is_condemned(tracer, holder)) {
             *gc_log_byte(holder) &= (uint8_t) ~(GC_LOG_REMEMBERED | GC_LOG_NOTED | GC_LOG_FROZEN);
             continue;

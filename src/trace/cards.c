@@ -24,6 +24,13 @@ static void visit(struct gc_tracer *tracer, void *slot)
         gc_follow_as_due(tracer, slot);
 }
 
+GC_ALWAYS_INLINE void visit_each(struct gc_tracer *tracer, uintptr_t from, uintptr_t to,
+                                 gc_scan_slot_fn *each)
+{
+    for (uintptr_t slot = from; slot < to; slot += sizeof slot)
+        each(tracer, (void *)slot);
+}
+
 /* Sets the card of what was just visited from the youngest age it met. */
 static void set_card(struct card_scan *scan, uint8_t *card)
 {
@@ -53,8 +60,10 @@ static void visit_words(struct card_scan *scan, uintptr_t from, uintptr_t to)
     struct gc_tables *tables = scan->tracer->tables;
 
     scan->tracer->youngest = GC_GENERATIONS;
-    for (uintptr_t slot = from; slot < to; slot += sizeof slot)
-        visit(scan->tracer, (void *)slot);
+    if (scan->tracer->prefetching)
+        visit_each(scan->tracer, from, to, gc_queue);
+    else
+        visit_each(scan->tracer, from, to, gc_follow_as_due);
     set_card(scan, &tables->lines[gc_line_of(tables, from)]);
 }
 

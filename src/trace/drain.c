@@ -147,13 +147,14 @@ GC_ALWAYS_INLINE uintptr_t exchange(uintptr_t *ring, unsigned *at, uintptr_t in)
     return out;
 }
 
-GC_ALWAYS_INLINE void scan_marked(struct gc_tracer *tracer, uintptr_t object)
+GC_ALWAYS_INLINE void scan_marked(struct gc_tracer *tracer, uintptr_t object,
+                                  gc_scan_slot_fn *visit)
 {
     const gc_type *type = gc_header_type(*gc_header(object));
 
     gc_settle_in_place(tracer, object, type, tracer->state[gc_block_of(tracer->tables, object)]);
     if (type->kind != GC_KIND_LEAF)
-        scan_object(tracer, object, gc_queue);
+        scan_object(tracer, object, visit);
 }
 
 GC_ALWAYS_INLINE void prefetch_edge(const struct gc_tracer *tracer, uintptr_t entry)
@@ -183,7 +184,8 @@ GC_ALWAYS_INLINE uintptr_t test_edge(struct gc_tracer *tracer, uintptr_t entry)
 
 /* One step: an edge, or none, goes into the first queue; what has waited there
  * is tested, and if it is new goes through the second. */
-GC_ALWAYS_INLINE void pass_edge(struct gc_tracer *tracer, struct rings *rings, uintptr_t edge)
+GC_ALWAYS_INLINE void pass_edge(struct gc_tracer *tracer, struct rings *rings, uintptr_t edge,
+                                gc_scan_slot_fn *visit)
 {
     uintptr_t due = exchange(rings->edges, &rings->edge_at, edge), object = 0;
 
@@ -198,11 +200,12 @@ GC_ALWAYS_INLINE void pass_edge(struct gc_tracer *tracer, struct rings *rings, u
     object = exchange(rings->marked, &rings->marked_at, object);
     if (object != 0) {
         rings->marked_count--;
-        scan_marked(tracer, object);
+        scan_marked(tracer, object, visit);
     }
 }
 
-static void drain_prefetching(struct gc_tracer *tracer)
+/* Follows the edges that were queued; `visit` takes those met on the way. */
+GC_ALWAYS_INLINE void drain_queued(struct gc_tracer *tracer, gc_scan_slot_fn *visit)
 {
     struct rings rings = {.edge_at = 0};
 
@@ -210,13 +213,23 @@ static void drain_prefetching(struct gc_tracer *tracer)
         uintptr_t entry = tracer->stack.count > 0 ? tracer->stack.words[--tracer->stack.count] : 0;
 
         if (entry & GC_STACK_ARRAY) {
-            scan_entry(tracer, entry, gc_queue);
+            scan_entry(tracer, entry, visit);
             continue;
         }
         if (entry != 0)
             prefetch_edge(tracer, entry);
-        pass_edge(tracer, &rings, entry);
+        pass_edge(tracer, &rings, entry, visit);
     }
+}
+
+static void drain_all_queued(struct gc_tracer *tracer)
+{
+    drain_queued(tracer, gc_queue);
+}
+
+static void drain_shallow(struct gc_tracer *tracer)
+{
+    drain_queued(tracer, gc_follow);
 }
 
 /* ---- A full stack ---- */
@@ -232,8 +245,10 @@ static void drain_stack(struct gc_tracer *tracer)
 {
     if (tracer->ephemerons.watching)
         drain_watching(tracer);
+    else if (tracer->shallow)
+        drain_shallow(tracer);
     else if (tracer->prefetching)
-        drain_prefetching(tracer);
+        drain_all_queued(tracer);
     else
         drain_plain(tracer);
 }

@@ -40,10 +40,11 @@ void gc_tracer_set_tags(struct gc_tracer *tracer, unsigned tags)
     tracer->granules = tags & 1 ? tracer->bytes >> GC_GRANULE_LOG2 : 0;
 }
 
-void gc_tracer_begin(struct gc_tracer *tracer, unsigned oldest, bool prefetching)
+void gc_tracer_begin(struct gc_tracer *tracer, unsigned oldest, enum gc_prefetch prefetch)
 {
     tracer->oldest = oldest;
-    tracer->prefetching = prefetching;
+    tracer->prefetching = prefetch != GC_PREFETCH_NONE;
+    tracer->shallow = prefetch == GC_PREFETCH_SHALLOW;
     tracer->overflowed = false;
     tracer->mark_only = false;
     tracer->fill_holes = oldest < GC_OLD;

@@ -12,7 +12,8 @@
  *
  * In a heap that fits the cache only the last two occur: each edge is followed
  * when it is seen. In a large one edges are queued untested, so that what they
- * touch can be prefetched (see drain.c).
+ * touch can be prefetched (see drain.c); in a nursery that many old holders
+ * refer to, theirs are.
  *
  * E1  An object that was marked or copied is on the stack, has been scanned,
  *     or its block is flagged GC_BLOCK_OVERFLOWED.
@@ -26,6 +27,10 @@
 #include "trace/remembered.h"
 
 enum { GC_STACK_EDGE = 0, GC_STACK_SLOT = 1, GC_STACK_ARRAY = 2, GC_STACK_OBJECT = 3 };
+
+/* Which edges a trace queues, so that what they touch can be fetched: none,
+ * where all is in cache; those that come from old memory; all. */
+enum gc_prefetch { GC_PREFETCH_NONE, GC_PREFETCH_SHALLOW, GC_PREFETCH_ALL };
 
 /* What a trace callback's reports lead to; set while one runs. NULL: it may
  * not report that. */
@@ -75,8 +80,9 @@ struct gc_tracer {
     unsigned youngest;   /* age of the youngest that the holder at hand refers to */
     unsigned other_tags; /* bit t, but for 0: words tagged t are references */
     bool compacting;     /* blocks of gen2 are evacuated */
-    bool prefetching;
-    bool overflowed; /* some block is flagged */
+    bool prefetching;    /* edges are queued */
+    bool shallow;        /* ... those of roots and holders alone */
+    bool overflowed;     /* some block is flagged */
 
     unsigned tags; /* the same, with bit 0 */
     size_t bytes;  /* of the range */
@@ -106,7 +112,7 @@ void gc_tracer_destroy(struct gc_tracer *tracer);
 void gc_tracer_set_tags(struct gc_tracer *tracer, unsigned tags);
 
 /* Before and after the phases of one collection. */
-void gc_tracer_begin(struct gc_tracer *tracer, unsigned oldest, bool prefetching);
+void gc_tracer_begin(struct gc_tracer *tracer, unsigned oldest, enum gc_prefetch prefetch);
 void gc_tracer_end(struct gc_tracer *tracer);
 
 /* Follows an exact slot now: its target is marked or evacuated, and the slot
