@@ -3,8 +3,10 @@
  * Ephemerons: the value lives while ephemeron and key do, whatever the value
  * refers to, and however they are chained and aged.
  */
+#include "heap/heap.h"
 #include "support/heap.h"
 
+#include <strata/table.h>
 #include <strata/weak.h>
 
 enum { CHAIN = 500 };
@@ -206,6 +208,55 @@ static void keys_and_values_of_all_kinds_work(void **state)
     assert_null(key_of(world, 5));
 }
 
+/* A weak table's entries beside them, so that pages are put aside too. */
+static void put_chain_in_tables(struct world *world)
+{
+    for (int kind = GC_TABLE_WEAK_KEYS; kind <= GC_TABLE_WEAK_VALUES; kind++) {
+        void *table = gc_table_create(world->mutator, (gc_table_kind)kind, NULL, NULL, NULL);
+
+        world->root[3 + kind] = table;
+        for (int i = 0; i < CHAIN; i++) {
+            void *ephemeron = ((void **)world->root[2])[i];
+            void *node = gc_ephemeron_key(world->mutator, ephemeron);
+            void *key = kind == GC_TABLE_WEAK_KEYS ? node : ephemeron;
+
+            assert_int_equal(gc_table_put(world->mutator, world->root[3 + kind], key, node), GC_OK);
+        }
+    }
+}
+
+static void check_chain(struct world *world, int alive)
+{
+    assert_int_equal(count_alive(world, CHAIN), alive);
+    assert_int_equal(gc_table_count(world->mutator, world->root[4]), alive);
+    assert_int_equal(gc_table_count(world->mutator, world->root[5]), alive);
+}
+
+/* What finds no room in the lanes is linked instead. */
+static void lanes_without_room_lose_nothing(void **state)
+{
+    struct world *world = *state;
+    struct gc_ephemerons *ephemerons = &world->heap->collector.tracer.ephemerons;
+    struct gc_lane pending = ephemerons->pending, pairs = ephemerons->pairs;
+
+    for (size_t room = 0; room <= CHAIN / 2; room += CHAIN / 2) {
+        build_chain(world, CHAIN, true, 5);
+        put_chain_in_tables(world);
+        ephemerons->pending.committed = ephemerons->pending.capacity = room;
+        ephemerons->pairs.committed = ephemerons->pairs.capacity = room;
+        for (unsigned generation = 0; generation < GC_GENERATIONS; generation++) {
+            collect(world->mutator, generation);
+            check_chain(world, CHAIN);
+        }
+        world->root[0] = NULL;
+        collect(world->mutator, 2);
+        check_chain(world, 0);
+        assert_int_equal(count_objects(world->mutator, &node_type), 0);
+        ephemerons->pending = pending;
+        ephemerons->pairs = pairs;
+    }
+}
+
 static struct world *volatile doomed; /* in sight of what looks for leaks */
 
 static void key_is_null(void)
@@ -247,6 +298,7 @@ int main(void)
         TEST(chains_live_and_die_whole),
         TEST(ephemerons_behind_ephemerons_are_found),
         TEST(keys_and_values_of_all_kinds_work),
+        TEST(lanes_without_room_lose_nothing),
         cmocka_unit_test(misuse_is_told),
     };
 

@@ -3,108 +3,10 @@
  * What callbacks, finalizers and watches may do, and what becomes of those that
  * are queued: each does, from inside, everything that the API lets it.
  */
-#include "support/heap.h"
+#include "support/queued.h"
 
 #include <strata/table.h>
 #include <strata/weak.h>
-
-#include <setjmp.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-enum { MOST = 64 };
-
-static struct {
-    int count;
-    int order[MOST];
-    struct world *world;
-    gc_finalizer_id later;
-    gc_guardian *guardian;
-    uint64_t guarded;
-} ran;
-
-static int setup(void **state)
-{
-    int failed = exact_setup(state);
-
-    memset(&ran, 0, sizeof ran);
-    ran.world = *state;
-    return failed;
-}
-
-static int setup_moving(void **state)
-{
-    int failed = moving_setup(state);
-
-    memset(&ran, 0, sizeof ran);
-    ran.world = *state;
-    return failed;
-}
-
-static void note(int number)
-{
-    assert_true(ran.count < MOST);
-    ran.order[ran.count++] = number;
-}
-
-static void note_weakref(gc_mutator *mutator, gc_weakref *weakref, void *data)
-{
-    assert_null(gc_weakref_get(mutator, weakref));
-    note((int)(intptr_t)data);
-}
-
-static void note_finalizer(gc_mutator *mutator, void *object, void *data)
-{
-    (void)mutator;
-    (void)object;
-    note((int)(intptr_t)data);
-}
-
-static void note_watch(gc_mutator *mutator, void *data)
-{
-    (void)mutator;
-    note((int)(intptr_t)data);
-}
-
-static gc_finalizer_id add(gc_mutator *mutator, void *object, gc_finalizer_fn *run, int number)
-{
-    gc_finalizer finalizer = {
-        .size = sizeof finalizer, .run = run, .data = (void *)(intptr_t)number};
-    gc_finalizer_id id = 0;
-
-    assert_int_equal(gc_finalizer_add(mutator, object, &finalizer, &id), GC_OK);
-    return id;
-}
-
-static void watch(gc_mutator *mutator, void *object, gc_watch_fn *run, int number)
-{
-    assert_int_equal(gc_watch_add(mutator, object, run, (void *)(intptr_t)number, NULL), GC_OK);
-}
-
-/* One object with a callback, a watch and a finalizer: all queued, it dead. */
-static void queue_all(struct world *world, gc_weakref_fn *callback, gc_watch_fn *watcher,
-                      gc_finalizer_fn *finalizer)
-{
-    world->root[0] = make_node(world->mutator, 1);
-    world->root[1] =
-        gc_weakref_create_watching(world->mutator, world->root[0], 0, callback, (void *)2);
-    assert_non_null(world->root[1]);
-    watch(world->mutator, world->root[0], watcher, 1);
-    (void)add(world->mutator, world->root[0], finalizer, 3);
-    world->root[0] = NULL;
-    collect(world->mutator, 2);
-    assert_int_equal(gc_finalizers_pending(world->heap), 3);
-}
-
-static void check_order(int count)
-{
-    assert_int_equal(ran.count, count);
-    for (int i = 0; i < count; i++)
-        assert_int_equal(ran.order[i], i + 1);
-}
 
 /* ---- Queued, and then ... ------------------------------------------------ */
 
@@ -116,7 +18,7 @@ static void queued_callback_runs_though_its_weak_reference_is_cleared(void **sta
     queue_all(world, note_weakref, note_watch, note_finalizer);
     gc_weakref_clear(world->mutator, world->root[1]);
     assert_int_equal(gc_finalizers_run(world->mutator, 0), 3);
-    check_order(3);
+    check_ran(3);
 }
 
 static void queued_callback_runs_though_its_weak_reference_is_dropped(void **state)
@@ -128,13 +30,13 @@ static void queued_callback_runs_though_its_weak_reference_is_dropped(void **sta
     for (unsigned generation = 0; generation < GC_GENERATIONS; generation++)
         collect(world->mutator, generation);
     assert_int_equal(gc_finalizers_run(world->mutator, 0), 3);
-    check_order(3);
+    check_ran(3);
 }
 
 static void clear_the_other(gc_mutator *mutator, gc_weakref *weakref, void *data)
 {
     (void)weakref;
-    note((int)(intptr_t)data);
+    note_call((int)(intptr_t)data);
     gc_weakref_clear(mutator, ran.world->root[2]);
     ran.world->root[2] = NULL;
     collect(mutator, 2);
@@ -152,16 +54,7 @@ static void callback_cleared_by_one_before_it_runs_all_the_same(void **state)
     world->root[0] = NULL;
     collect(world->mutator, 2);
     assert_int_equal(gc_finalizers_run(world->mutator, 0), 2);
-    check_order(2);
-}
-
-static struct world *other_world(void)
-{
-    gc_options options = test_options();
-
-    memset(&ran, 0, sizeof ran);
-    options.stacks = GC_STACKS_EXACT;
-    return ran.world = world_make(&options);
+    check_ran(2);
 }
 
 static void queued_ones_are_dropped_with_the_heap(void **state)
@@ -181,8 +74,8 @@ static void queued_ones_run_at_destruction_before_what_is_left(void **state)
     (void)state;
     gc_finalizers_at_destroy(world->heap, true);
     world->root[2] = make_node(world->mutator, 2);
-    (void)add(world->mutator, world->root[2], note_finalizer, 5);
-    watch(world->mutator, world->root[2], note_watch, 3);
+    (void)add_finalizer(world->mutator, world->root[2], note_finalizer, 5);
+    add_watch(world->mutator, world->root[2], note_watch, 3);
     queue_all(world, note_weakref, note_watch, note_finalizer);
     ran.count = 0;
     world_free(world);
@@ -195,6 +88,62 @@ static void queued_ones_run_at_destruction_before_what_is_left(void **state)
     assert_int_equal(ran.order[4], 5);
 }
 
+static void keep_object(gc_mutator *mutator, void *object, void *data)
+{
+    note_finalizer(mutator, object, data);
+    ran.world->root[0] = object;
+}
+
+/* As weakref.finalize does when the cycle collector finds the object. */
+static void watch_has_run_though_a_finalizer_revives(void **state)
+{
+    struct world *world = *state;
+    gc_watch again = 0;
+
+    queue_all(world, note_weakref, note_watch, keep_object);
+    assert_int_equal(gc_finalizers_run(world->mutator, 2), 2);
+    assert_null(world->root[0]);
+    assert_int_equal(gc_finalizers_run(world->mutator, 0), 1);
+    check_ran(3);
+    assert_int_equal(((struct node *)world->root[0])->value, 1);
+    assert_int_equal(gc_watch_add(world->mutator, world->root[0], note_watch, (void *)4, &again),
+                     GC_OK);
+    collect(world->mutator, 2);
+    assert_int_equal(gc_finalizers_run(world->mutator, 0), 0);
+    world->root[0] = NULL;
+    collect(world->mutator, 2);
+    assert_int_equal(gc_finalizers_run(world->mutator, 0), 1);
+    check_ran(4);
+}
+
+static void read_weakref(gc_mutator *mutator, void *object, void *data)
+{
+    (void)object;
+    (void)data;
+    note_call(gc_weakref_get(mutator, ran.world->root[1]) == NULL ? 1 : 0);
+    note_call(gc_weakref_get(mutator, ran.world->root[2]) == object ? 2 : 0);
+    note_call(gc_table_count(mutator, ran.world->root[3]) == 0 ? 3 : 0);
+}
+
+/* A finalizer finds ordinary weak references to its object, and entries of
+ * weak tables with it, cleared; tracking ones not. */
+static void finalizer_finds_what_refers_weakly_cleared(void **state)
+{
+    struct world *world = *state;
+
+    world->root[0] = make_node(world->mutator, 1);
+    world->root[1] = gc_weakref_create(world->mutator, world->root[0], 0);
+    world->root[2] = gc_weakref_create(world->mutator, world->root[0], GC_WEAK_TRACKING);
+    world->root[3] = gc_table_create(world->mutator, GC_TABLE_WEAK_KEYS, NULL, NULL, NULL);
+    assert_int_equal(gc_table_put(world->mutator, world->root[3], world->root[0], world->root[0]),
+                     GC_OK);
+    (void)add_finalizer(world->mutator, world->root[0], read_weakref, 0);
+    world->root[0] = NULL;
+    collect(world->mutator, 2);
+    assert_int_equal(gc_finalizers_run(world->mutator, 0), 1);
+    check_ran(3);
+}
+
 /* ---- Guardians at the end ------------------------------------------------ */
 
 static void take_from_guardian(gc_mutator *mutator, void *object, void *data)
@@ -202,7 +151,7 @@ static void take_from_guardian(gc_mutator *mutator, void *object, void *data)
     const struct node *node = gc_guardian_next(mutator, ran.guardian);
 
     (void)object;
-    note((int)(intptr_t)data);
+    note_call((int)(intptr_t)data);
     if (node != NULL)
         ran.guarded = node->value;
 }
@@ -222,7 +171,7 @@ static void guardians_go_with_the_heap(void **state)
         assert_int_equal(gc_guardian_add(world->mutator, ran.guardian, world->root[0]), GC_OK);
         world->root[1] = make_node(world->mutator, 2);
         assert_int_equal(gc_guardian_add(world->mutator, ran.guardian, world->root[1]), GC_OK);
-        (void)add(world->mutator, world->root[0], take_from_guardian, 1);
+        (void)add_finalizer(world->mutator, world->root[0], take_from_guardian, 1);
         world->root[1] = NULL;
         collect(world->mutator, 2);
         assert_int_equal(gc_finalizers_pending(world->heap), 0);
@@ -261,8 +210,8 @@ static void do_everything(gc_mutator *mutator)
     world->root[4] = make_node(mutator, 9);
     world->root[5] =
         gc_weakref_create_watching(mutator, world->root[4], 0, note_weakref, (void *)100);
-    watch(mutator, world->root[4], note_watch, 100);
-    (void)add(mutator, world->root[4], note_finalizer, 100);
+    add_watch(mutator, world->root[4], note_watch, 100);
+    (void)add_finalizer(mutator, world->root[4], note_finalizer, 100);
     assert_int_equal(gc_finalizer_cancel(mutator, ran.later),
                      ran.count == 1 ? GC_OK : GC_NOT_FOUND);
     if (world->root[3] != NULL) {
@@ -293,7 +242,7 @@ static void everything_in_finalizer(gc_mutator *mutator, void *object, void *dat
 {
     uint64_t value = ((struct node *)object)->value;
 
-    note((int)(intptr_t)data);
+    note_call((int)(intptr_t)data);
     GC_FRAME(mutator, frame, &object);
     do_everything(mutator);
     assert_int_equal(((struct node *)object)->value, value);
@@ -311,7 +260,7 @@ static void all_of_the_api_may_be_called_from_inside(void **state)
         world->root[3] = gc_table_create(world->mutator, GC_TABLE_WEAK_KEYS, NULL, NULL, NULL);
         world->root[6] = make_node(world->mutator, 6);
         queue_all(world, everything_in_callback, everything_in_watch, everything_in_finalizer);
-        ran.later = add(world->mutator, world->root[6], note_finalizer, 50);
+        ran.later = add_finalizer(world->mutator, world->root[6], note_finalizer, 50);
         gc_finalizers_at_safepoints(world->mutator, at_safepoints != 0);
         if (at_safepoints)
             gc_safepoint(world->mutator);
@@ -367,157 +316,9 @@ static void callback_of_a_key_may_destroy_its_table(void **state)
     assert_true(is_intact_list(world->root[0], 50));
 }
 
-/* ---- Never to return ----------------------------------------------------- */
-
-static jmp_buf out;
-
-static void leave_callback(gc_mutator *mutator, gc_weakref *weakref, void *data)
-{
-    (void)mutator;
-    (void)weakref;
-    (void)data;
-    longjmp(out, 1);
-}
-
-static void leave_watch(gc_mutator *mutator, void *data)
-{
-    (void)mutator;
-    (void)data;
-    longjmp(out, 1);
-}
-
-static void leave_finalizer(gc_mutator *mutator, void *object, void *data)
-{
-    (void)mutator;
-    (void)object;
-    (void)data;
-    longjmp(out, 1);
-}
-
-static gc_weakref_fn *bad_callback;
-static gc_watch_fn *bad_watch;
-static gc_finalizer_fn *bad_finalizer;
-
-/* Out of whichever is bad, into a frame that called gc_finalizers_run. */
-static void leave_one(void)
-{
-    struct world *world = other_world();
-
-    queue_all(world, bad_callback, bad_watch, bad_finalizer);
-    if (setjmp(out) == 0)
-        (void)gc_finalizers_run(world->mutator, 0);
-}
-
-static void leave_and_run(void)
-{
-    leave_one();
-    (void)gc_finalizers_run(ran.world->mutator, 0);
-}
-
-static void leave_and_detach(void)
-{
-    leave_one();
-    gc_mutator_detach(ran.world->mutator);
-}
-
-static void leave_at_safepoint(void)
-{
-    struct world *world = other_world();
-
-    gc_finalizers_at_safepoints(world->mutator, true);
-    queue_all(world, bad_callback, bad_watch, bad_finalizer);
-    if (setjmp(out) == 0)
-        gc_safepoint(world->mutator);
-    gc_mutator_detach(world->mutator);
-}
-
-static void expect_detected(void)
-{
-    expect_abort(leave_and_run,
-                 "strata: gc_finalizers_run: a finalizer or callback was left by longjmp");
-    expect_abort(leave_and_detach, "strata: gc_mutator_detach: called from a finalizer, or one "
-                                   "was left by longjmp");
-    expect_abort(leave_at_safepoint, "strata: gc_mutator_detach: called from a finalizer, or one "
-                                     "was left by longjmp");
-}
-
-static void leaving_by_longjmp_is_detected(void **state)
-{
-    (void)state;
-    for (int bad = 0; bad < 3; bad++) {
-        bad_callback = bad == 0 ? leave_callback : note_weakref;
-        bad_watch = bad == 1 ? leave_watch : note_watch;
-        bad_finalizer = bad == 2 ? leave_finalizer : note_finalizer;
-        expect_detected();
-    }
-}
-
-static void exit_callback(gc_mutator *mutator, gc_weakref *weakref, void *data)
-{
-    (void)mutator;
-    (void)weakref;
-    (void)data;
-    exit(41);
-}
-
-static void exit_watch(gc_mutator *mutator, void *data)
-{
-    (void)mutator;
-    (void)data;
-    exit(42);
-}
-
-static void exit_finalizer(gc_mutator *mutator, void *object, void *data)
-{
-    (void)mutator;
-    (void)object;
-    (void)data;
-    exit(43);
-}
-
-/* What exit calls may still ask, and allocate; draining does nothing. */
-static void use_heap_at_exit(void)
-{
-    if (gc_finalizers_run(ran.world->mutator, 0) != 0 ||
-        gc_alloc(ran.world->mutator, &node_type) == NULL)
-        _exit(1);
-}
-
-static int status_of_exit_from(gc_weakref_fn *callback, gc_watch_fn *watcher,
-                               gc_finalizer_fn *finalizer)
-{
-    int status = 0;
-    pid_t child;
-
-    (void)fflush(NULL);
-    child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        struct world *world = other_world();
-
-        (void)atexit(use_heap_at_exit);
-        queue_all(world, callback, watcher, finalizer);
-        (void)gc_finalizers_run(world->mutator, 0);
-        _exit(2);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFEXITED(status));
-    return WEXITSTATUS(status);
-}
-
-static void a_callback_may_end_the_program(void **state)
-{
-    (void)state;
-    if (has_sanitizer())
-        skip(); /* what the child leaves behind would be called a leak */
-    assert_int_equal(status_of_exit_from(exit_callback, note_watch, note_finalizer), 41);
-    assert_int_equal(status_of_exit_from(note_weakref, exit_watch, note_finalizer), 42);
-    assert_int_equal(status_of_exit_from(note_weakref, note_watch, exit_finalizer), 43);
-}
-
-#define TEST(name)                                                \
-    cmocka_unit_test_setup_teardown(name, setup, world_teardown), \
-        cmocka_unit_test_setup_teardown(name, setup_moving, world_teardown)
+#define TEST(name)                                                       \
+    cmocka_unit_test_setup_teardown(name, queued_setup, world_teardown), \
+        cmocka_unit_test_setup_teardown(name, queued_moving_setup, world_teardown)
 
 int main(void)
 {
@@ -527,12 +328,12 @@ int main(void)
         TEST(callback_cleared_by_one_before_it_runs_all_the_same),
         cmocka_unit_test(queued_ones_are_dropped_with_the_heap),
         cmocka_unit_test(queued_ones_run_at_destruction_before_what_is_left),
+        TEST(watch_has_run_though_a_finalizer_revives),
+        TEST(finalizer_finds_what_refers_weakly_cleared),
         cmocka_unit_test(guardians_go_with_the_heap),
         TEST(destroyed_guardian_lets_its_dead_go),
         TEST(all_of_the_api_may_be_called_from_inside),
         TEST(callback_of_a_key_may_destroy_its_table),
-        cmocka_unit_test(leaving_by_longjmp_is_detected),
-        cmocka_unit_test(a_callback_may_end_the_program),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
