@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: MIT
+"""A copy of the tree in which one file at a time is changed, built and tested."""
+import hashlib
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import time
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+FAILED = b"[  FAILED  ]"
+DATA_BYTES = 4 << 30  # no test of the slowed suite comes near
+FEWEST_SECONDS = 5    # of processor time that any test may take
+WALL_SECONDS = 60     # and of waiting, however short it is; the machine may be busy
+
+
+class Broken(Exception):
+    """The tree does not build, or its tests fail, without a mutation."""
+
+
+def copy_tree(target):
+    """What git knows and what is new, as it is now."""
+    names = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+                           cwd=TOP, check=True, stdout=subprocess.PIPE).stdout.decode().split("\0")
+    wanted = {name for name in names
+              if name.split("/")[0] in ("CMakeLists.txt", "cmake", "include", "src", "tests")}
+    for name in sorted(wanted):
+        path, source = os.path.join(target, name), os.path.join(TOP, name)
+        if not os.path.exists(source):
+            continue
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        if not os.path.exists(path) or contents(path) != contents(source):
+            shutil.copy(source, path)
+    for folder in ("include", "src", "tests"):
+        for parent, _, files in os.walk(os.path.join(target, folder)):
+            for name in files:
+                path = os.path.join(parent, name)
+                if os.path.relpath(path, target) not in wanted and "__pycache__" not in path:
+                    os.remove(path)
+
+
+def contents(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+class Sandbox:
+    def __init__(self, folder):
+        self.tree, self.build = os.path.join(folder, "tree"), os.path.join(folder, "build")
+        self.library = os.path.join(self.build, "tests", "libstrata_whole.so")
+        self.whole = {}  # each test's seconds of processor time, without a mutation
+        self.original = self.mutated = self.plain = None
+
+    def prepare(self):
+        os.makedirs(self.tree, exist_ok=True)
+        copy_tree(self.tree)
+        self.must("cmake", "-G", "Ninja", "-S", self.tree, "-B", self.build,
+                  "-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_C_FLAGS_RELEASE=-O1",
+                  "-DCMAKE_C_COMPILER=gcc", "-DSTRATA_TESTS_SHARED=ON", "-DSTRATA_INSTALL=OFF",
+                  "-DSTRATA_BUILD_EXAMPLES=OFF", "-DSTRATA_BUILD_BENCH=OFF")
+        self.must("ninja", "-C", self.build, "-j", "1")
+        self.plain = self.code()
+
+    def must(self, *command):
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if done.returncode != 0:
+            raise Broken(done.stdout.decode(errors="replace")[-3000:])
+
+    def code(self):
+        return hashlib.sha256(contents(self.library)).hexdigest()
+
+    # ---- One mutation ----
+
+    def text(self, file):
+        with open(os.path.join(self.tree, file), encoding="utf-8") as source:
+            return source.read()
+
+    def put(self, file, text):
+        """Writes the mutated file; the one before goes back."""
+        self.restore()
+        self.mutated, self.original = file, self.text(file)
+        self.write(file, text)
+
+    def restore(self):
+        if self.mutated is not None:
+            self.write(self.mutated, self.original)
+            self.mutated = None
+
+    def write(self, file, text):
+        with open(os.path.join(self.tree, file), "w", encoding="utf-8") as source:
+            source.write(text)
+
+    def compile(self, target="tests/libstrata_whole.so"):
+        """Whether it builds."""
+        done = subprocess.run(["ninja", "-C", self.build, "-j", "1", target],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return done.returncode == 0
+
+    # ---- Tests ----
+
+    def tests(self):
+        return sorted(name for name in os.listdir(os.path.join(self.build, "tests"))
+                      if name.startswith("test_") and
+                      os.path.isfile(os.path.join(self.build, "tests", name)))
+
+    def measure(self):
+        """Runs all tests on the tree as it is: all must pass."""
+        for name in self.tests():
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            if not self.passes(name):
+                raise Broken(f"{name} fails without a mutation")
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            self.whole[name] = (after.ru_utime - before.ru_utime +
+                                after.ru_stime - before.ru_stime)
+        return self.whole
+
+    def passes(self, name):
+        """Whether the test passes, small as under valgrind. It is stopped where
+        it first fails, or takes ten times the processor time it should."""
+        seconds = int(FEWEST_SECONDS + 10 * self.whole.get(name, 30))
+        folder = os.path.join(self.build, "tests")
+        child = subprocess.Popen(["prlimit", "--core=0", f"--cpu={seconds}",
+                                  f"--data={DATA_BYTES}", os.path.join(folder, name)],
+                                 cwd=folder, start_new_session=True, stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                 env=dict(os.environ, STRATA_UNDER_VALGRIND="1"))
+        try:
+            return not self.says_failed(child, time.monotonic() + WALL_SECONDS + seconds) and \
+                child.wait(timeout=WALL_SECONDS) == 0
+        except subprocess.TimeoutExpired:
+            return False
+        finally:
+            self.end(child)
+
+    def says_failed(self, child, deadline):
+        os.set_blocking(child.stdout.fileno(), False)
+        tail = b""
+        while time.monotonic() < deadline:
+            piece = child.stdout.read(65536)
+            if piece == b"":
+                return False
+            if piece is None:
+                time.sleep(0.005)
+                continue
+            tail = tail[-len(FAILED):] + piece
+            if FAILED in tail:
+                return True
+        return True
+
+    def end(self, child):
+        try:
+            os.killpg(child.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        child.wait()
+        child.stdout.close()
