@@ -1,97 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * Every call of the system fails, once and for ever, at every point of every
- * operation. Nothing aborts, nothing leaks, nothing is lost; the heap verifies
- * and works on.
- *
- * A sweep repeats one operation with the n-th call failing, for n = 0, 1, ...
- * until the operation is over without having come to it.
+ * Every call of the system fails, once and for ever, at every point of the life
+ * of a heap: making it, allocating, collecting, destroying it.
  */
-#include "support/fault.h"
-#include "support/graph.h"
+#include "support/sweep.h"
 
 #include <limits.h>
-#include <string.h>
-
-static bool is_installed;
-
-static int install(void **state)
-{
-    (void)state;
-    fault_install();
-    is_installed = true;
-    return 0;
-}
-
-/* A test that failed leaves its heap behind; the next starts afresh. */
-static int uninstall(void **state)
-{
-    (void)state;
-    if (is_installed) {
-        fault_disarm();
-        fault_remove();
-    }
-    is_installed = false;
-    return 0;
-}
-
-struct scenario {
-    const char *name;
-    void (*arrange)(struct world *world); /* may be NULL */
-    void (*act)(struct world *world);     /* with faults: may not assert success */
-    void (*check)(struct world *world);   /* without: the work can be resumed */
-    const gc_options *options;            /* NULL: plain, with a nursery of 256 KiB */
-};
-
-/* One run; whether a fault was met. */
-static bool run_once(const struct scenario *scenario, unsigned point, unsigned times, unsigned mask)
-{
-    gc_options options = plain_options(256 * KIB);
-    struct world *world = world_make(scenario->options != NULL ? scenario->options : &options);
-    unsigned failed;
-
-    if (scenario->arrange != NULL)
-        scenario->arrange(world);
-    fault_arm(point, times, mask);
-    scenario->act(world);
-    failed = fault_failed();
-    fault_disarm();
-    assert_int_equal(gc_verify(world->mutator), 0);
-    scenario->check(world);
-    for (unsigned generation = 0; generation < GC_GENERATIONS; generation++) {
-        gc_collect(world->mutator, generation, NULL);
-        scenario->check(world);
-    }
-    world_end(world);
-    if (!fault_is_clean())
-        fail_msg("%s: point %u, mask %#x: %zu reservations and %zu allocations left",
-                 scenario->name, point, mask, fault_live_reservations(), fault_live_allocations());
-    return failed > 0;
-}
-
-/* How many points there are: each fails once, then it and all after it. */
-static unsigned sweep(const struct scenario *scenario, unsigned mask)
-{
-    unsigned step = is_slowed() ? 13 : 1;
-    unsigned point = 0;
-
-    while (run_once(scenario, point, 1, mask)) {
-        assert_true(run_once(scenario, point, UINT_MAX, mask));
-        point += step;
-    }
-    return point;
-}
-
-/* All kinds of calls together, and each alone. `is_met`: the operation makes
- * calls at all, so that the sweep is not empty. */
-static void sweep_all(const struct scenario *scenario, bool is_met)
-{
-    unsigned points = sweep(scenario, FAULT_ALL);
-
-    for (unsigned mask = 1; mask < FAULT_ALL; mask <<= 1)
-        (void)sweep(scenario, mask);
-    assert_true(points > 0 || !is_met);
-}
 
 /* ---- Making heaps ------------------------------------------------------- */
 
@@ -136,16 +50,6 @@ static void gc_heap_create_fails_cleanly_at_every_call(void **state)
             assert_true(create_once(point++, UINT_MAX, mask));
         assert_true(point > 0 || mask != FAULT_ALL);
     }
-}
-
-static void arrange_list(struct world *world)
-{
-    world->root[0] = build_list(world->mutator, 3000);
-}
-
-static void check_list(struct world *world)
-{
-    assert_true(is_intact_list(world->root[0], 3000));
 }
 
 /* Attaches with the n-th call failing; whether that point was met. */
@@ -263,7 +167,7 @@ static void check_all(struct world *world)
 {
     struct node **array = world->root[1];
 
-    check_list(world);
+    assert_true(is_intact_list(world->root[0], 3000));
     for (size_t i = 0; i < 4000; i += 4) {
         assert_int_equal(array[i]->value, i / 2);
         assert_int_equal(array[i]->left->value, i);
@@ -375,8 +279,8 @@ static void without_memory_to_copy_survivors_stay_in_place(void **state)
 
     (void)state;
     for (unsigned point = 0; point < 4; point++) {
-        (void)run_once(&scenario, point, 1, mask);
-        (void)run_once(&scenario, point, UINT_MAX, mask);
+        (void)sweep_once(&scenario, point, 1, mask);
+        (void)sweep_once(&scenario, point, UINT_MAX, mask);
     }
 }
 
@@ -412,142 +316,9 @@ static void marking_goes_on_when_the_mark_stack_cannot_grow(void **state)
 
     (void)state;
     for (unsigned point = 0; point < 3; point++) {
-        (void)run_once(&scenario, point, 1, FAULT_ALL);
-        (void)run_once(&scenario, point, UINT_MAX, FAULT_ALL);
+        (void)sweep_once(&scenario, point, 1, FAULT_ALL);
+        (void)sweep_once(&scenario, point, UINT_MAX, FAULT_ALL);
     }
-}
-
-/* ---- The barrier -------------------------------------------------------- */
-
-/* Many old holders, each stored into: the log wants to grow, and cannot. */
-static void arrange_holders(struct world *world)
-{
-    void **array = world->root[1] = make_array(world->mutator, &gc_type_references, scaled(40000));
-
-    for (uint64_t i = 0; i < scaled(40000); i++)
-        gc_write(world->mutator, array, &array[i], make_node(world->mutator, i));
-    gc_collect(world->mutator, GC_YOUNG, NULL);
-    gc_collect(world->mutator, GC_MIDDLE, NULL);
-    gc_disable(world->mutator);
-    world->root[0] = build_list(world->mutator, scaled(40000));
-}
-
-static void act_store(struct world *world)
-{
-    struct node *young = world->root[0];
-
-    for (struct node **holder = world->root[1]; young != NULL; holder++, young = young->right)
-        gc_write(world->mutator, *holder, &(*holder)->left, young);
-    world->root[0] = NULL;
-}
-
-static void check_stored(struct world *world)
-{
-    struct node **array = world->root[1];
-
-    gc_collect(world->mutator, GC_YOUNG, NULL);
-    for (uint64_t i = 0; i < scaled(40000); i++)
-        assert_true(array[i]->value == i && array[i]->left->value == i);
-}
-
-static void the_barrier_never_fails(void **state)
-{
-    static const struct scenario scenario = {"barrier", arrange_holders, act_store, check_stored,
-                                             NULL};
-
-    (void)state;
-    sweep_all(&scenario, true);
-}
-
-/* ---- Roots, pins, types ------------------------------------------------- */
-
-static struct {
-    void *slots[500];
-    gc_handle *handles[500];
-    size_t added;
-} registry;
-
-static void trace_nothing(gc_tracer *tracer, void *data)
-{
-    (void)tracer;
-    (void)data;
-}
-
-/* Registers all that can be registered. What is refused is refused with
- * GC_NO_MEMORY and is not there. */
-static void act_register(struct world *world)
-{
-    gc_heap *heap = world->heap;
-
-    registry.added = 0;
-    for (size_t i = 0; i < 500; i++) {
-        struct node *node = world->root[0];
-        gc_status status = gc_root_add(heap, &registry.slots[i]);
-
-        registry.slots[i] = status == GC_OK ? node : NULL;
-        registry.added += status == GC_OK;
-        assert_true(status == GC_OK || status == GC_NO_MEMORY);
-        registry.handles[i] = gc_handle_create(world->mutator, node);
-        for (size_t skip = 0; skip < i; skip++)
-            node = node->right;
-        status = gc_pin(world->mutator, node);
-        assert_true(status == GC_OK || status == GC_NO_MEMORY);
-        status = gc_pin_once(world->mutator, node);
-        assert_true(status == GC_OK || status == GC_NO_MEMORY);
-        status = gc_external_adjust(world->mutator, node, 10);
-        assert_true(status == GC_OK || status == GC_NO_MEMORY);
-        status = gc_root_callback_add(heap, trace_nothing, &registry.slots[i], GC_EXACT);
-        assert_true(status == GC_OK || status == GC_NO_MEMORY);
-        status = gc_root_range_add(heap, &registry.slots[i], 1, GC_AMBIGUOUS);
-        assert_true(status == GC_OK || status == GC_NO_MEMORY);
-    }
-}
-
-static void check_registered(struct world *world)
-{
-    check_list(world);
-    for (size_t i = 0; i < 500; i++) {
-        if (registry.slots[i] != NULL)
-            assert_ptr_equal(registry.slots[i], world->root[0]);
-        if (registry.handles[i] != NULL)
-            assert_ptr_equal(gc_handle_get(registry.handles[i]), world->root[0]);
-    }
-}
-
-static void registration_fails_cleanly_at_every_call(void **state)
-{
-    static const struct scenario scenario = {"register", arrange_list, act_register,
-                                             check_registered, NULL};
-
-    (void)state;
-    sweep_all(&scenario, true);
-}
-
-static void act_types(struct world *world)
-{
-    static const uint32_t refs[] = {0, 8};
-    static const gc_type layout = GC_TYPE_STRUCT("made", struct node, refs);
-
-    for (size_t i = 0; i < 100; i++) {
-        gc_type *type = gc_type_create(world->mutator, &layout, world->root[0]);
-        struct node *node = type != NULL ? gc_alloc(world->mutator, type) : NULL;
-
-        world->root[1 + i % 7] = node;
-        if (node != NULL)
-            node->left = world->root[0];
-        if (type != NULL)
-            gc_type_retire(world->mutator, type, NULL, NULL);
-        if (i % 25 == 0)
-            gc_collect(world->mutator, GC_OLD, NULL);
-    }
-}
-
-static void gc_type_create_fails_cleanly_at_every_call(void **state)
-{
-    static const struct scenario scenario = {"types", arrange_list, act_types, check_list, NULL};
-
-    (void)state;
-    sweep_all(&scenario, true);
 }
 
 /* ---- Destroying --------------------------------------------------------- */
@@ -567,8 +338,6 @@ static void gc_heap_destroy_returns_all_whatever_fails(void **state)
     }
 }
 
-#define FAULTY(test) cmocka_unit_test_setup_teardown(test, install, uninstall)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -583,9 +352,6 @@ int main(void)
         FAULTY(evacuation_under_stress_survives_a_fault_at_every_call),
         FAULTY(without_memory_to_copy_survivors_stay_in_place),
         FAULTY(marking_goes_on_when_the_mark_stack_cannot_grow),
-        FAULTY(the_barrier_never_fails),
-        FAULTY(registration_fails_cleanly_at_every_call),
-        FAULTY(gc_type_create_fails_cleanly_at_every_call),
         FAULTY(gc_heap_destroy_returns_all_whatever_fails),
     };
 
