@@ -134,6 +134,34 @@ static void gc_alloc_survives_a_fault_at_every_call(void **state)
     sweep_all(&scenario, true);
 }
 
+/* Objects of several chunks, each kept for a while and then dropped. */
+static void act_allocate_huge(struct world *world)
+{
+    for (size_t i = 0; i < 24; i++)
+        world->root[i % 5] =
+            gc_alloc_array(world->mutator, &gc_type_words, (1 + i % 7) * (3 * MIB) / 8);
+}
+
+static void check_huge(struct world *world)
+{
+    for (size_t i = 0; i < 5; i++) {
+        const uintptr_t *words = world->root[i];
+        size_t length = words == NULL ? 0 : gc_length(words);
+
+        for (size_t at = 0; at < length; at += 64)
+            assert_int_equal(words[at], 0);
+    }
+    assert_non_null(gc_alloc_array(world->mutator, &gc_type_words, MIB));
+}
+
+static void huge_objects_survive_a_fault_at_every_call(void **state)
+{
+    static const struct scenario scenario = {"huge", NULL, act_allocate_huge, check_huge, NULL};
+
+    (void)state;
+    sweep_all(&scenario, true);
+}
+
 /* ---- Collecting --------------------------------------------------------- */
 
 /* Live and dead objects in all generations, edges in both directions, large
@@ -344,6 +372,7 @@ int main(void)
         FAULTY(gc_heap_create_fails_cleanly_at_every_call),
         FAULTY(gc_mutator_attach_fails_cleanly_at_every_call),
         FAULTY(gc_alloc_survives_a_fault_at_every_call),
+        FAULTY(huge_objects_survive_a_fault_at_every_call),
         FAULTY(a_minor_collection_survives_a_fault_at_every_call),
         FAULTY(a_middle_collection_survives_a_fault_at_every_call),
         FAULTY(a_full_collection_survives_a_fault_at_every_call),

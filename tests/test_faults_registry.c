@@ -57,6 +57,60 @@ static void the_barrier_never_fails(void **state)
     sweep_all(&scenario, true);
 }
 
+/* ---- Holders that could not be noted ------------------------------------ */
+
+enum { HOLDERS = 2000, HOLDER_SLOTS = 2000 };
+
+/* Old holders of every other sort: words, and a large array, which comes last,
+ * when the log is full. */
+static void arrange_other_holders(struct world *world)
+{
+    void **array = world->root[1] = make_array(world->mutator, &gc_type_references, HOLDERS);
+
+    for (size_t i = 0; i + 1 < HOLDERS; i++) {
+        void *words = make_array(world->mutator, &gc_type_words, 2);
+
+        array = world->root[1];
+        gc_write(world->mutator, array, &array[i], words);
+    }
+    world->root[2] = make_array(world->mutator, &gc_type_references, HOLDER_SLOTS);
+    array = world->root[1];
+    gc_write(world->mutator, array, &array[HOLDERS - 1], world->root[2]);
+    world->root[2] = NULL;
+    gc_collect(world->mutator, GC_YOUNG, NULL);
+    gc_collect(world->mutator, GC_MIDDLE, NULL);
+    gc_disable(world->mutator);
+    world->root[0] = build_list(world->mutator, HOLDERS);
+}
+
+static void act_store_into_others(struct world *world)
+{
+    struct node *young = world->root[0];
+    void ***holders = world->root[1];
+
+    for (size_t i = 0; i < HOLDERS; i++, young = young->right)
+        gc_write(world->mutator, holders[i], &holders[i][i % 2], young);
+    world->root[0] = NULL;
+}
+
+static void check_other_holders(struct world *world)
+{
+    struct node ***holders = world->root[1];
+
+    gc_collect(world->mutator, GC_YOUNG, NULL);
+    for (size_t i = 0; i < HOLDERS; i++)
+        assert_int_equal(holders[i][i % 2]->value, i);
+}
+
+static void what_unnoted_holders_know_is_kept(void **state)
+{
+    static const struct scenario scenario = {"other holders", arrange_other_holders,
+                                             act_store_into_others, check_other_holders, NULL};
+
+    (void)state;
+    sweep_all(&scenario, true);
+}
+
 /* ---- Roots, pins, types ------------------------------------------------- */
 
 static struct {
@@ -152,6 +206,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FAULTY(the_barrier_never_fails),
+        FAULTY(what_unnoted_holders_know_is_kept),
         FAULTY(registration_fails_cleanly_at_every_call),
         FAULTY(gc_type_create_fails_cleanly_at_every_call),
     };

@@ -247,6 +247,8 @@ static void every_reason_and_status_has_a_name_of_its_own(void **state)
     for (int a = 0; a <= GC_BUSY; a++)
         for (int b = 0; b < a; b++)
             assert_string_not_equal(gc_status_name((gc_status)a), gc_status_name((gc_status)b));
+    assert_string_equal(gc_reason_name(GC_REASON_COUNT_OF), "unknown");
+    assert_string_equal(gc_status_name((gc_status)(GC_BUSY + 1)), "unknown");
 }
 
 struct prediction {
@@ -261,6 +263,20 @@ static struct prediction predict(struct world *world)
 
     p.generation = gc_next_generation(world->heap, &p.reason, &p.bytes_left);
     return p;
+}
+
+static void a_prediction_may_be_asked_for_in_part(void **state)
+{
+    gc_options options = plain_options(MIB);
+    struct world *world;
+
+    (void)state;
+    options.settings = "stress=full";
+    world = world_make(&options);
+    assert_int_equal(gc_next_generation(world->heap, NULL, NULL), GC_OLD);
+    run_collections(world, 3);
+    assert_int_equal(stats_of(world->heap).generations[GC_OLD].collections, 3);
+    world_end(world);
 }
 
 /* The generation collected between the two, or -1. */
@@ -576,6 +592,7 @@ int main(void)
         cmocka_unit_test(growth_brings_old_collections_and_no_growth_none),
         cmocka_unit_test(the_reason_of_the_last_collection_is_told),
         cmocka_unit_test(every_reason_and_status_has_a_name_of_its_own),
+        cmocka_unit_test(a_prediction_may_be_asked_for_in_part),
         cmocka_unit_test(predictions_come_true),
         cmocka_unit_test(bytes_left_are_left),
         cmocka_unit_test(disabling_nests),

@@ -166,6 +166,54 @@ static void a_million_allocations_at_the_limit(void **state)
     world_end(world);
 }
 
+/* Objects born pinned fill whole blocks that nothing can empty. */
+static void objects_born_pinned_meet_the_limit_too(void **state)
+{
+    static const gc_type pinned = {.name = "pinned",
+                                   .size = 200,
+                                   .object_bytes = GC_OUT_OF_LINE,
+                                   .kind = GC_KIND_LEAF,
+                                   .flags = GC_TYPE_PINNED,
+                                   .alignment = 8};
+    struct world *world = make_limited(4 * MIB);
+    void **array;
+    size_t count = 0;
+    void *object;
+
+    (void)state;
+    world->root[0] = make_array(world->mutator, &gc_type_references, 30000);
+    while ((object = gc_alloc(world->mutator, &pinned)) != NULL) {
+        array = world->root[0];
+        gc_write(world->mutator, array, &array[count++], object);
+    }
+    assert_true(count * 200 > MIB);
+    assert_true(stats_of(world->heap).committed_bytes <= 4 * MIB);
+    world->root[0] = NULL;
+    gc_collect(world->mutator, GC_OLD, NULL);
+    assert_non_null(gc_alloc(world->mutator, &pinned));
+    world_end(world);
+}
+
+/* Without barriers a minor collection would miss edges: the whole heap is
+ * collected, also at the limit. */
+static void without_barriers_the_limit_collects_all(void **state)
+{
+    gc_options options = plain_options(0);
+    struct world *world;
+    size_t count;
+
+    (void)state;
+    options.hard_limit = 4 * MIB;
+    options.barriers = GC_BARRIERS_NONE;
+    world = world_make(&options);
+    count = fill(world);
+    assert_true(is_intact_fill(world, count));
+    cut(world, count / 2);
+    assert_non_null(gc_alloc(world->mutator, &node_type));
+    assert_int_equal(stats_of(world->heap).generations[GC_YOUNG].collections, 0);
+    world_end(world);
+}
+
 static void nothing_fits_means_null_at_once_not_a_dead_heap(void **state)
 {
     struct world *world = make_limited(8 * MIB);
@@ -435,6 +483,20 @@ static void above_the_soft_limit_old_collections_come_sooner(void **state)
     assert_true(old_collections(900 * MIB) == old_collections(0));
 }
 
+static void a_soft_limit_that_is_set_is_kept(void **state)
+{
+    struct world *world = make_limited(64 * MIB);
+    size_t hard = stats_of(world->heap).hard_limit;
+
+    (void)state;
+    assert_int_equal(gc_limit_set(world->heap, 8 * MIB, 0), GC_OK);
+    assert_int_equal(stats_of(world->heap).soft_limit, 8 * MIB);
+    assert_int_equal(stats_of(world->heap).hard_limit, hard);
+    assert_int_equal(gc_limit_set(world->heap, 0, 0), GC_OK);
+    assert_int_equal(stats_of(world->heap).soft_limit, 8 * MIB);
+    world_end(world);
+}
+
 static void the_soft_limit_refuses_nothing(void **state)
 {
     gc_options options = plain_options(MIB);
@@ -535,6 +597,23 @@ static void bytes_outside_bring_collections(void **state)
     world_end(world);
 }
 
+static void bytes_outside_bring_none_while_disabled(void **state)
+{
+    struct world *world = make_plain(MIB);
+    uint64_t before = collections_of(world->heap);
+
+    (void)state;
+    gc_disable(world->mutator);
+    world->root[0] = make_node(world->mutator, 0);
+    assert_int_equal(gc_external_adjust(world->mutator, world->root[0], 1024 * MIB), GC_OK);
+    gc_safepoint(world->mutator);
+    assert_int_equal(collections_of(world->heap), before);
+    gc_enable(world->mutator);
+    gc_safepoint(world->mutator);
+    assert_true(collections_of(world->heap) > before);
+    world_end(world);
+}
+
 /* A ring of 200 such objects: they die old. */
 static void old_charges_bring_full_collections(void **state)
 {
@@ -618,6 +697,8 @@ int main(void)
         cmocka_unit_test(room_that_is_made_is_found),
         cmocka_unit_test(a_fragmented_heap_is_compacted_before_null),
         cmocka_unit_test(a_million_allocations_at_the_limit),
+        cmocka_unit_test(objects_born_pinned_meet_the_limit_too),
+        cmocka_unit_test(without_barriers_the_limit_collects_all),
         cmocka_unit_test(nothing_fits_means_null_at_once_not_a_dead_heap),
         cmocka_unit_test(the_limit_collects_even_when_disabled),
         cmocka_unit_test(a_limited_heap_works_down_to_small_limits),
@@ -630,11 +711,13 @@ int main(void)
         cmocka_unit_test(a_lowered_limit_holds),
         cmocka_unit_test(impossible_limits_are_refused),
         cmocka_unit_test(above_the_soft_limit_old_collections_come_sooner),
+        cmocka_unit_test(a_soft_limit_that_is_set_is_kept),
         cmocka_unit_test(the_soft_limit_refuses_nothing),
         cmocka_unit_test(an_objects_charge_goes_with_it),
         cmocka_unit_test(a_charge_follows_its_object),
         cmocka_unit_test(young_charges_are_dropped_by_a_minor_collection),
         cmocka_unit_test(bytes_outside_bring_collections),
+        cmocka_unit_test(bytes_outside_bring_none_while_disabled),
         cmocka_unit_test(old_charges_bring_full_collections),
         cmocka_unit_test(a_program_near_its_limit_fails_clearly),
         cmocka_unit_test(a_program_with_room_never_fails),

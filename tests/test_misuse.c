@@ -145,6 +145,12 @@ static void write_past_the_end(void)
     gc_write(doomed->mutator, doomed_node, next, *next);
 }
 
+static void write_beyond_the_end(void)
+{
+    make_old_doomed();
+    gc_write(doomed->mutator, doomed_node, (void **)(doomed_node + 2), NULL);
+}
+
 static void write_when_detached(void)
 {
     make_old_doomed();
@@ -160,6 +166,7 @@ static void noted_stores_are_checked(void **state)
     expect_misuse(bar_foreign, "gc_write_barrier", NOT_A_REFERENCE);
     expect_misuse(write_outside, "gc_write", "the slot does not lie in the object");
     expect_misuse(write_past_the_end, "gc_write", "the slot does not lie in the object");
+    expect_misuse(write_beyond_the_end, "gc_write", "the slot does not lie in the object");
     expect_misuse(write_when_detached, "gc_write", NOT_MINE);
 }
 

@@ -576,6 +576,32 @@ static void memory_that_was_given_back_reads_as_zero(void **state)
     world_end(world);
 }
 
+/* With a delay of three, free memory is given back by the third full collection
+ * that needs less, not before. */
+static void free_memory_waits_as_long_as_is_asked(void **state)
+{
+    gc_options options = plain_options(MIB);
+    struct world *world;
+    size_t most;
+
+    (void)state;
+    options.decommit_delay = 3;
+    world = world_make(&options);
+    add_items(world, 100000, 100, 500);
+    gc_collect(world->mutator, GC_OLD, NULL);
+    gc_collect(world->mutator, GC_OLD, NULL);
+    world->root[0] = NULL;
+    gc_collect(world->mutator, GC_OLD, NULL);
+    most = committed(world);
+    for (int i = 0; i < 2; i++) {
+        gc_collect(world->mutator, GC_OLD, NULL);
+        assert_true(committed(world) > most / 2);
+    }
+    gc_collect(world->mutator, GC_OLD, NULL);
+    assert_true(committed(world) < most / 2);
+    world_end(world);
+}
+
 /* A spike of 300 MiB, of which `kept` per cent stay, then two full
  * collections: what the process holds more than before. */
 static void check_resident(uint64_t share, size_t bytes)
@@ -657,6 +683,7 @@ int main(void)
         cmocka_unit_test(the_heap_goes_on_after_gc_compact),
         cmocka_unit_test(gc_compact_twice_moves_little_the_second_time),
         cmocka_unit_test(gc_trim_gives_free_memory_back_at_once),
+        cmocka_unit_test(free_memory_waits_as_long_as_is_asked),
         cmocka_unit_test(memory_that_was_given_back_reads_as_zero),
         cmocka_unit_test(resident_memory_falls_after_a_spike),
         cmocka_unit_test(resident_memory_falls_when_a_lifetime_ends_at_once),

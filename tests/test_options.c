@@ -134,6 +134,9 @@ static const struct setting {
     {"check=deeper", "check=deeper: must be one of off cheap deep"},
     {"hard-limit=", "hard-limit=: must be a number, K, M or G may follow"},
     {"hard-limit=-1", "hard-limit=-1: must be a number, K, M or G may follow"},
+    {"hard-limit=:", "hard-limit=:: must be a number, K, M or G may follow"},
+    {"hard-limit=18446744073709551616",
+     "hard-limit=18446744073709551616: must be a number, K, M or G may follow"},
     {"hard-limit=1Q", "hard-limit=1Q: must be a number, K, M or G may follow"},
     {"hard-limit=1MM", "hard-limit=1MM: must be a number, K, M or G may follow"},
     {"hard-limit=99999999999999999999",
@@ -158,6 +161,31 @@ static void malformed_settings_are_refused(void **state)
         assert_refused(&options, GC_BAD_OPTION);
         if (malformed[i].reason != NULL)
             assert_string_equal(gc_options_explain(&options), malformed[i].reason);
+    }
+}
+
+static void settings_take_the_units_of_bytes(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t limit;
+    } settings[] = {
+        {"hard-limit=134217728", (size_t)128 << 20},
+        {"hard-limit=131072K", (size_t)128 << 20},
+        {"hard-limit=128M", (size_t)128 << 20},
+        {"hard-limit=2G", (size_t)2 << 30},
+        {"", (size_t)256 << 20},
+    };
+    gc_options options = test_options();
+
+    (void)state;
+    for (unsigned i = 0; i < GC_COUNT(settings); i++) {
+        struct world *world;
+
+        options.settings = settings[i].text;
+        world = world_make(&options);
+        assert_int_equal(stats_of(world->heap).hard_limit, settings[i].limit);
+        world_free(world);
     }
 }
 
@@ -226,6 +254,7 @@ int main(void)
         cmocka_unit_test(the_least_of_limits_makes_a_heap_or_has_no_memory),
         cmocka_unit_test(good_options_need_no_explanation),
         cmocka_unit_test(malformed_settings_are_refused),
+        cmocka_unit_test(settings_take_the_units_of_bytes),
         cmocka_unit_test(overlong_settings_are_refused),
         cmocka_unit_test(malformed_environment_is_refused),
         cmocka_unit_test(environment_wins),

@@ -154,6 +154,20 @@ static void pin_once_adds_nothing_to_the_count(void **state)
     assert_ptr_not_equal(world->root[0], node);
 }
 
+static void pinned_once_twice_is_pinned_once(void **state)
+{
+    struct world *world = *state;
+    struct node *node = make_node(world->mutator, 5);
+
+    world->root[0] = node;
+    assert_int_equal(gc_pin_once(world->mutator, node), GC_OK);
+    assert_int_equal(gc_pin_once(world->mutator, node), GC_OK);
+    collect(world->mutator, 2);
+    assert_ptr_equal(world->root[0], node);
+    collect(world->mutator, 2);
+    assert_ptr_not_equal(world->root[0], node);
+}
+
 static void large_and_born_pinned_objects_may_be_pinned(void **state)
 {
     struct world *world = *state;
@@ -289,6 +303,7 @@ int main(void)
         TEST(pin_once_in_each_generation_moves_afterwards),
         TEST(pin_once_lasts_through_a_compaction),
         TEST(pin_once_adds_nothing_to_the_count),
+        TEST(pinned_once_twice_is_pinned_once),
         TEST(large_and_born_pinned_objects_may_be_pinned),
         TEST(pinned_object_refers_to_what_moves),
         TEST(allocation_goes_round_pinned_objects),

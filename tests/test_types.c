@@ -491,6 +491,34 @@ static void unzeroed_leaf_keeps_what_is_written(void **state)
     }
 }
 
+/* The flag is for leaves; references must never be what was there before. */
+static void references_are_zeroed_whatever_the_flag_says(void **state)
+{
+    static const uint32_t offsets[] = {0};
+    static const gc_type unzeroed = {.name = "unzeroed references",
+                                     .object_bytes = GC_OUT_OF_LINE,
+                                     .element_refs = offsets,
+                                     .element_ref_count = 1,
+                                     .element_size = 8,
+                                     .kind = GC_KIND_ARRAY,
+                                     .flags = GC_TYPE_UNZEROED,
+                                     .alignment = 8};
+    static const size_t bytes[] = {800, 8000, 80000};
+    struct world *world = *state;
+
+    for (unsigned i = 0; i < GC_COUNT(bytes); i++) {
+        void **slots;
+
+        for (int round = 0; round < 4; round++) {
+            memset(make_array(world->mutator, &gc_type_bytes, bytes[i]), 0xff, bytes[i]);
+            collect(world->mutator, 2);
+        }
+        slots = make_array(world->mutator, &unzeroed, bytes[i] / 8);
+        for (size_t at = 0; at < bytes[i] / 8; at++)
+            assert_null(slots[at]);
+    }
+}
+
 /* ---- Made at run time --------------------------------------------------- */
 
 static void count_call(void *data)
@@ -778,6 +806,7 @@ int main(void)
         TEST(alignment_holds_at_birth_and_after_moves),
         TEST(alignment_holds_for_every_size_up_to_large),
         TEST(unzeroed_leaf_keeps_what_is_written),
+        TEST(references_are_zeroed_whatever_the_flag_says),
         TEST(made_type_is_a_copy_of_its_layout),
         TEST(made_array_type_copies_element_offsets),
         MOVING(made_type_has_the_flags_and_alignment_it_asks_for),

@@ -31,7 +31,7 @@ KEYWORDS = set("""auto break case char const continue default do double else enu
     float for goto if int long register return short signed sizeof static struct switch typedef
     union unsigned void volatile while bool _Bool _Static_assert static_assert""".split())
 # Arguments of these are no part of the program's work.
-UNTOUCHED = {"GC_CHECK", "static_assert", "_Static_assert", "sizeof", "offsetof", "alignof",
+UNTOUCHED = {"GC_CHECK", "gc_prefetch", "static_assert", "_Static_assert", "sizeof", "offsetof", "alignof",
              "_Alignof", "__attribute__"}
 
 

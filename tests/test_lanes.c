@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Lanes: words that grow in place, and what they do when they cannot.
+ */
+#include "memory/lane.h"
+#include "os/os.h"
+#include "support/sweep.h"
+
+enum { WORDS = 4096 };
+
+static size_t page_words(void)
+{
+    return gc_os_page_bytes() / sizeof(uintptr_t);
+}
+
+static void fill(struct gc_lane *lane, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        assert_true(gc_lane_push(lane, i));
+}
+
+static void a_lane_grows_to_its_capacity_and_keeps_its_words(void **state)
+{
+    struct gc_lane lane;
+    const uintptr_t *words;
+
+    (void)state;
+    assert_true(gc_lane_create(&lane, WORDS, 1));
+    words = lane.words;
+    assert_int_equal(lane.committed, page_words());
+    fill(&lane, WORDS);
+    assert_false(gc_lane_push(&lane, 1));
+    assert_int_equal(lane.count, WORDS);
+    assert_ptr_equal(lane.words, words);
+    for (size_t i = 0; i < WORDS; i++)
+        assert_int_equal(lane.words[i], i);
+    gc_lane_destroy(&lane);
+    assert_true(fault_is_clean());
+}
+
+static void a_lane_begins_empty_of_memory_if_asked(void **state)
+{
+    struct gc_lane lane;
+
+    (void)state;
+    assert_true(gc_lane_create(&lane, WORDS, 0));
+    assert_int_equal(fault_calls_of(FAULT_COMMIT), 0);
+    fill(&lane, 1);
+    assert_int_equal(lane.committed, page_words());
+    gc_lane_destroy(&lane);
+}
+
+static void a_lane_that_cannot_grow_is_as_it_was(void **state)
+{
+    struct gc_lane lane;
+
+    (void)state;
+    assert_true(gc_lane_create(&lane, WORDS, 1));
+    fill(&lane, page_words());
+    fault_arm(0, 1, FAULT_COMMIT);
+    assert_false(gc_lane_push(&lane, 7));
+    assert_int_equal(lane.count, page_words());
+    assert_int_equal(lane.committed, page_words());
+    assert_true(gc_lane_push(&lane, 7));
+    assert_int_equal(lane.words[page_words()], 7);
+    gc_lane_destroy(&lane);
+}
+
+static void a_lane_shrinks_to_what_is_to_be_kept(void **state)
+{
+    struct gc_lane lane;
+
+    (void)state;
+    assert_true(gc_lane_create(&lane, WORDS, 1));
+    fill(&lane, WORDS);
+    gc_lane_shrink(&lane, page_words() + 1);
+    assert_int_equal(lane.count, 0);
+    assert_int_equal(lane.committed, 2 * page_words());
+    assert_int_equal(fault_calls_of(FAULT_DECOMMIT), 1);
+    gc_lane_shrink(&lane, 2 * page_words());
+    assert_int_equal(fault_calls_of(FAULT_DECOMMIT), 1);
+    fill(&lane, WORDS);
+    gc_lane_destroy(&lane);
+}
+
+static void a_lane_that_cannot_shrink_keeps_its_memory(void **state)
+{
+    struct gc_lane lane;
+
+    (void)state;
+    assert_true(gc_lane_create(&lane, WORDS, WORDS));
+    fault_arm(0, 1, FAULT_DECOMMIT);
+    gc_lane_shrink(&lane, 0);
+    assert_int_equal(fault_failed(), 1);
+    assert_int_equal(lane.committed, WORDS);
+    fill(&lane, WORDS);
+    gc_lane_destroy(&lane);
+}
+
+static void a_lane_without_memory_is_not_made(void **state)
+{
+    struct gc_lane lane;
+
+    (void)state;
+    fault_arm(0, 1, FAULT_RESERVE);
+    assert_false(gc_lane_create(&lane, WORDS, 1));
+    fault_arm(0, 1, FAULT_COMMIT);
+    assert_false(gc_lane_create(&lane, WORDS, 1));
+    assert_null(lane.words);
+    assert_true(fault_is_clean());
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        FAULTY(a_lane_grows_to_its_capacity_and_keeps_its_words),
+        FAULTY(a_lane_begins_empty_of_memory_if_asked),
+        FAULTY(a_lane_that_cannot_grow_is_as_it_was),
+        FAULTY(a_lane_shrinks_to_what_is_to_be_kept),
+        FAULTY(a_lane_that_cannot_shrink_keeps_its_memory),
+        FAULTY(a_lane_without_memory_is_not_made),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
