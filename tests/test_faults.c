@@ -3,6 +3,7 @@
  * Every call of the system fails, once and for ever, at every point of the life
  * of a heap: making it, allocating, collecting, destroying it.
  */
+#include "heap/heap.h"
 #include "support/sweep.h"
 
 #include <limits.h>
@@ -28,6 +29,10 @@ static bool create_once(unsigned point, unsigned times, unsigned mask)
         assert_ptr_equal(heap, untouched);
         assert_true(failed > 0);
     } else {
+        const struct gc_remembered *remembered = &heap->collector.remembered;
+
+        assert_true(remembered->log.committed > 0 && remembered->log_before.committed > 0);
+        assert_true(remembered->old.committed > 0 && remembered->old_before.committed > 0);
         assert_int_equal(gc_mutator_attach(heap, &mutator), GC_OK);
         assert_int_equal(list_length(build_list(mutator, 1000)), 1000);
         gc_collect(mutator, GC_OLD, NULL);

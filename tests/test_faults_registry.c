@@ -175,6 +175,31 @@ static void registration_fails_cleanly_at_every_call(void **state)
     sweep_all(&scenario, true);
 }
 
+/* Each is pinned, or refused; both happen. */
+static void a_pin_that_cannot_be_noted_is_refused(void **state)
+{
+    struct world *world = make_plain(0);
+    size_t pinned[2] = {0, 0};
+
+    (void)state;
+    world->root[0] = build_list(world->mutator, 3000);
+    fault_arm(0, UINT_MAX, FAULT_ALLOCATE | FAULT_RESIZE);
+    for (struct node *node = world->root[0]; node != NULL; node = node->right) {
+        gc_status status =
+            node->value % 2 == 0 ? gc_pin(world->mutator, node) : gc_pin_once(world->mutator, node);
+
+        assert_true(status == GC_OK || status == GC_NO_MEMORY);
+        pinned[node->value % 2] += status == GC_OK;
+    }
+    fault_disarm();
+    assert_true(pinned[0] < 1500 && pinned[1] < 1500);
+    for (struct node *node = world->root[0]; node != NULL; node = node->right)
+        if (node->value % 2 == 0 && gc_unpin(world->mutator, node) == GC_OK)
+            pinned[0]--;
+    assert_int_equal(pinned[0], 0);
+    world_end(world);
+}
+
 static void act_types(struct world *world)
 {
     static const uint32_t refs[] = {0, 8};
@@ -208,6 +233,7 @@ int main(void)
         FAULTY(the_barrier_never_fails),
         FAULTY(what_unnoted_holders_know_is_kept),
         FAULTY(registration_fails_cleanly_at_every_call),
+        FAULTY(a_pin_that_cannot_be_noted_is_refused),
         FAULTY(gc_type_create_fails_cleanly_at_every_call),
     };
 

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What registrations cost: it is counted, and it is used again.
+ */
+#include <strata/weak.h>
+
+#include "support/graph.h"
+
+enum { MANY = 20000 };
+
+static struct {
+    void *slots[MANY];
+    gc_handle *handles[MANY];
+} registry;
+
+static size_t metadata(struct world *world)
+{
+    gc_collect(world->mutator, GC_OLD, NULL);
+    return stats_of(world->heap).metadata_bytes;
+}
+
+static void trace_nothing(gc_tracer *tracer, void *data)
+{
+    (void)tracer;
+    (void)data;
+}
+
+static void make_handles(struct world *world)
+{
+    for (size_t i = 0; i < MANY; i++) {
+        registry.handles[i] = gc_handle_create(world->mutator, NULL);
+        assert_non_null(registry.handles[i]);
+    }
+}
+
+static void destroy_handles(struct world *world)
+{
+    for (size_t i = 0; i < MANY; i++)
+        gc_handle_destroy(world->mutator, registry.handles[i]);
+}
+
+static void handles_are_counted_and_used_again(void **state)
+{
+    struct world *world = *state;
+    size_t before = metadata(world), with;
+
+    make_handles(world);
+    with = metadata(world);
+    assert_true(with >= before + MANY * sizeof(void *));
+    assert_true(with <= before + 2 * MANY * sizeof(void *));
+    for (int round = 0; round < 5; round++) {
+        destroy_handles(world);
+        make_handles(world);
+    }
+    /* One at a time, from pages that are full. */
+    for (size_t i = 0; i < MANY; i++) {
+        gc_handle_destroy(world->mutator, registry.handles[i]);
+        registry.handles[i] = gc_handle_create(world->mutator, NULL);
+    }
+    assert_int_equal(metadata(world), with);
+    destroy_handles(world);
+}
+
+static void roots_of_each_sort_are_counted(void **state)
+{
+    struct world *world = *state;
+    size_t before[4];
+
+    for (int sort = 0; sort < 3; sort++) {
+        before[sort] = metadata(world);
+        for (size_t i = 0; i < MANY; i++) {
+            gc_status status =
+                sort == 0   ? gc_root_add(world->heap, &registry.slots[i])
+                : sort == 1 ? gc_root_range_add(world->heap, &registry.slots[i], 1, GC_AMBIGUOUS)
+                            : gc_root_callback_add(world->heap, trace_nothing, &registry.slots[i],
+                                                   GC_EXACT);
+
+            assert_int_equal(status, GC_OK);
+        }
+        before[sort + 1] = metadata(world);
+        assert_true(before[sort + 1] >= before[sort] + MANY * sizeof(void *));
+    }
+}
+
+static void finalize_nothing(gc_mutator *mutator, void *object, void *data)
+{
+    (void)mutator;
+    (void)object;
+    (void)data;
+}
+
+static void finalizers_are_counted_and_used_again(void **state)
+{
+    static const gc_finalizer finalizer = {sizeof finalizer, finalize_nothing, NULL,
+                                           GC_PRIORITY_NORMAL, 0};
+    struct world *world = *state;
+    size_t before = metadata(world), with = 0;
+
+    for (int round = 0; round < 5; round++) {
+        for (size_t i = 0; i < MANY; i++)
+            assert_int_equal(
+                gc_finalizer_add(world->mutator, make_node(world->mutator, i), &finalizer, NULL),
+                GC_OK);
+        gc_collect(world->mutator, GC_OLD, NULL);
+        gc_finalizers_run(world->mutator, 0);
+        with = round == 0 ? metadata(world) : with;
+        assert_true(metadata(world) <= with + with / 8);
+    }
+    assert_true(with >= before + MANY * sizeof(void *));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, exact_setup, world_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(handles_are_counted_and_used_again),
+        TEST(roots_of_each_sort_are_counted),
+        TEST(finalizers_are_counted_and_used_again),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

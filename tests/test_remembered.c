@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The remembered set from inside: who is in it, and how often. Too much in it
+ * would keep nothing alive and move nothing wrong; only these counts tell.
+ */
+#include "heap/heap.h"
+#include "support/graph.h"
+
+static const uint32_t first_word[] = {0};
+static const gc_type pairs_type = GC_TYPE_ARRAY("pairs", void *[2], first_word);
+
+static struct gc_remembered *remembered(struct world *world)
+{
+    return &world->heap->collector.remembered;
+}
+
+static uint64_t logged(const struct world *world)
+{
+    return stats_of(world->heap).logged_objects;
+}
+
+static void make_old(struct world *world)
+{
+    gc_collect(world->mutator, GC_YOUNG, NULL);
+    gc_collect(world->mutator, GC_MIDDLE, NULL);
+}
+
+/* Stores into root[0]'s first word. */
+static void store(struct world *world, void *value)
+{
+    gc_write(world->mutator, world->root[0], (void **)world->root[0], value);
+}
+
+static void a_holder_is_logged_once_however_often_it_is_stored_into(void **state)
+{
+    struct world *world = *state;
+    static const size_t lengths[] = {10, 100000};
+
+    for (unsigned i = 0; i < GC_COUNT(lengths); i++) {
+        uint64_t before;
+
+        world->root[0] = make_array(world->mutator, &gc_type_references, lengths[i]);
+        make_old(world);
+        before = logged(world);
+        for (int round = 0; round < 5; round++)
+            store(world, make_node(world->mutator, 1));
+        assert_int_equal(logged(world), before + 1);
+        assert_int_equal(gc_verify(world->mutator), 0);
+    }
+}
+
+static void what_is_no_younger_is_not_logged(void **state)
+{
+    struct world *world = *state;
+
+    world->root[1] = make_node(world->mutator, 1);
+    make_old(world);
+    for (int kind = 0; kind < 4; kind++) {
+        uint64_t before;
+
+        world->root[0] = kind == 0   ? (void *)make_node(world->mutator, 0)
+                         : kind == 1 ? make_array(world->mutator, &gc_type_references, 10)
+                         : kind == 2 ? make_array(world->mutator, &pairs_type, 10)
+                                     : make_array(world->mutator, &gc_type_references, 100000);
+        make_old(world);
+        before = logged(world);
+        store(world, world->root[1]);
+        store(world, NULL);
+        store(world, world->root[0]);
+        assert_int_equal(logged(world), before);
+        store(world, make_node(world->mutator, 1));
+        assert_int_equal(logged(world), before + 1);
+    }
+}
+
+/* Words may hold what looks younger only after the store: always logged. */
+static void a_holder_of_words_is_logged_whatever_is_stored(void **state)
+{
+    struct world *world = *state;
+    uint64_t before;
+
+    world->root[0] = make_array(world->mutator, &gc_type_words, 10);
+    make_old(world);
+    before = logged(world);
+    store(world, world->root[0]);
+    assert_int_equal(logged(world), before + 1);
+}
+
+static void an_old_holder_of_a_middle_object_is_in_the_old_set_once(void **state)
+{
+    struct world *world = *state;
+
+    world->root[0] = make_node(world->mutator, 0);
+    make_old(world);
+    assert_int_equal(remembered(world)->old.count, 0);
+    store(world, make_node(world->mutator, 1));
+    for (int round = 0; round < 3; round++) {
+        gc_collect(world->mutator, GC_YOUNG, NULL);
+        assert_int_equal(gc_generation_of(world->mutator, *(void **)world->root[0]), GC_MIDDLE);
+        assert_int_equal(remembered(world)->old.count, 1);
+        assert_int_equal(remembered(world)->log.count, 0);
+        assert_false(remembered(world)->lost);
+    }
+    gc_collect(world->mutator, GC_MIDDLE, NULL);
+    assert_int_equal(remembered(world)->old.count, 0);
+    assert_int_equal(((struct node *)world->root[0])->left->value, 1);
+}
+
+static void an_old_holder_of_a_young_object_stays_in_the_log_once(void **state)
+{
+    struct world *world = *state;
+    struct node *young;
+
+    world->root[0] = make_node(world->mutator, 0);
+    make_old(world);
+    young = make_node(world->mutator, 1);
+    assert_int_equal(gc_pin(world->mutator, young), GC_OK);
+    store(world, young);
+    for (int round = 0; round < 3; round++) {
+        gc_collect(world->mutator, GC_YOUNG, NULL);
+        if (gc_generation_of(world->mutator, young) != GC_YOUNG)
+            break;
+        assert_int_equal(remembered(world)->log.count, 1);
+        assert_false(remembered(world)->lost);
+    }
+    assert_int_equal(young->value, 1);
+    assert_int_equal(gc_unpin(world->mutator, young), GC_OK);
+}
+
+/* An array that ends where its block does: cards beyond it would be lines of
+ * the next block. */
+static void all_cards_of_an_array_are_its_own(void **state)
+{
+    struct world *world = *state;
+    const struct gc_tables *tables = gc_heap_tables(world->heap);
+    size_t prefix = gc_prefix_bytes(&gc_type_references) + GC_HEADER_BYTES;
+    uintptr_t end;
+
+    world->root[0] =
+        make_array(world->mutator, &gc_type_references, (3 * GC_BLOCK_BYTES - prefix) / 8);
+    make_old(world);
+    end = gc_object_end(&gc_type_references, (uintptr_t)world->root[0]);
+    assert_int_equal(end % GC_BLOCK_BYTES, 0);
+    assert_int_equal(tables->state[gc_block_of(tables, end)], 0);
+    gc_write_barrier(world->mutator, world->root[0]);
+    assert_int_equal(tables->lines[gc_line_of(tables, end - 1)], GC_CARD_YOUNG);
+    assert_int_equal(tables->lines[gc_line_of(tables, (uintptr_t)world->root[0])], GC_CARD_YOUNG);
+    assert_int_equal(tables->lines[gc_line_of(tables, end)], 0);
+    gc_collect(world->mutator, GC_YOUNG, NULL);
+    assert_int_equal(tables->lines[gc_line_of(tables, end - 1)], GC_CARD_CLEAN);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, exact_setup, world_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_holder_is_logged_once_however_often_it_is_stored_into),
+        TEST(what_is_no_younger_is_not_logged),
+        TEST(a_holder_of_words_is_logged_whatever_is_stored),
+        TEST(an_old_holder_of_a_middle_object_is_in_the_old_set_once),
+        TEST(an_old_holder_of_a_young_object_stays_in_the_log_once),
+        TEST(all_cards_of_an_array_are_its_own),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
