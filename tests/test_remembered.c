@@ -73,19 +73,6 @@ static void what_is_no_younger_is_not_logged(void **state)
     }
 }
 
-/* Words may hold what looks younger only after the store: always logged. */
-static void a_holder_of_words_is_logged_whatever_is_stored(void **state)
-{
-    struct world *world = *state;
-    uint64_t before;
-
-    world->root[0] = make_array(world->mutator, &gc_type_words, 10);
-    make_old(world);
-    before = logged(world);
-    store(world, world->root[0]);
-    assert_int_equal(logged(world), before + 1);
-}
-
 static void an_old_holder_of_a_middle_object_is_in_the_old_set_once(void **state)
 {
     struct world *world = *state;
@@ -157,7 +144,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_holder_is_logged_once_however_often_it_is_stored_into),
         TEST(what_is_no_younger_is_not_logged),
-        TEST(a_holder_of_words_is_logged_whatever_is_stored),
         TEST(an_old_holder_of_a_middle_object_is_in_the_old_set_once),
         TEST(an_old_holder_of_a_young_object_stays_in_the_log_once),
         TEST(all_cards_of_an_array_are_its_own),
