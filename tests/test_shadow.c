@@ -6,6 +6,7 @@
  * Each run is determined by its configuration and its seed, printed before it:
  * STRATA_SEED=n repeats a run, STRATA_ROUNDS=n tries that many seeds.
  */
+#include "support/fault.h"
 #include "support/shadow.h"
 
 #include <stdlib.h>
@@ -19,12 +20,20 @@ static void run_once(const struct job *job, uint64_t seed)
 {
     struct shadow_choices choices = {.state = seed * 2 + 1};
 
+    bool is_faulty = (job->config.traits & SHADOW_FAULTS) != 0;
+
     print_message("STRATA_SEED=%llu\n", (unsigned long long)seed);
+    if (is_faulty)
+        fault_install();
     assert_true(shadow_start(&job->config, &choices));
     for (size_t i = 0; i < scaled(job->steps); i++)
         shadow_step();
     assert_true(shadow_collections() > 0);
     (void)shadow_finish();
+    if (is_faulty) {
+        assert_true(fault_is_clean());
+        fault_remove();
+    }
 }
 
 static uint64_t number_from(const char *name, uint64_t otherwise)
@@ -67,15 +76,36 @@ static const struct job jobs[] = {
     {{"deep_checks_equal_their_shadow", EXACT, 64 * KIB, 0, TAGS, 0, "check=deep"}, 8000},
     {{"always_collecting_equals_its_shadow", EXACT, MIB, 0, TAGS, SHADOW_LAZY, "stress=collect"},
      4000},
+    {{"a_full_heap_equals_its_shadow", EXACT, 64 * KIB, 3 * MIB, TAGS, SHADOW_MAY_FAIL, NULL},
+     15000},
+    {{"faults_leave_a_heap_equal_to_its_shadow", EXACT, 64 * KIB, 0, TAGS, SHADOW_FAULTS, NULL},
+     15000},
 };
+
+static void the_runs_were_not_idle(void **state)
+{
+    (void)state;
+    assert_true(shadow_tally.collections > 0);
+    assert_true(shadow_tally.cleared_weakrefs > 0);
+    assert_true(shadow_tally.cleared_ephemerons > 0);
+    assert_true(shadow_tally.dropped_entries > 0);
+    assert_true(shadow_tally.finalized > 0);
+    assert_true(shadow_tally.watched > 0);
+    assert_true(shadow_tally.called_back > 0);
+    assert_true(shadow_tally.guarded > 0);
+    assert_true(shadow_tally.frozen > 0);
+    assert_true(shadow_tally.types_gone > 0);
+    assert_true(shadow_tally.refused > 0);
+}
 
 int main(void)
 {
-    struct CMUnitTest tests[GC_COUNT(jobs)];
+    struct CMUnitTest tests[GC_COUNT(jobs) + 1];
 
     for (size_t i = 0; i < GC_COUNT(jobs); i++)
         tests[i] = (struct CMUnitTest){.name = jobs[i].config.name,
                                        .test_func = equals_its_shadow,
                                        .initial_state = (void *)(uintptr_t)&jobs[i]};
+    tests[GC_COUNT(jobs)] = (struct CMUnitTest)cmocka_unit_test(the_runs_were_not_idle);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,7 +49,10 @@ static struct shadow_config decode(struct shadow_choices *choices)
 
     if ((bits & 12) == 12)
         config.barriers = GC_BARRIERS_NONE;
-    bits = shadow_choose(choices, 8);
+    bits = shadow_choose(choices, 16);
+    if (bits >= 8)
+        config.traits |= SHADOW_LAZY;
+    bits %= 8;
     if (bits == 1)
         config.stacks = GC_STACKS_AMBIGUOUS;
     if (bits == 2 || bits == 3) {

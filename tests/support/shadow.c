@@ -7,6 +7,7 @@
 #include "support/shadow_model.h"
 
 struct shadow_run run;
+struct shadow_tally shadow_tally;
 
 /* ---- Choices ------------------------------------------------------------ */
 
@@ -40,6 +41,7 @@ uint64_t mix(uint64_t number)
 bool is_done(gc_status status)
 {
     assert_true(status == GC_OK || (status == GC_NO_MEMORY && may_fail()));
+    shadow_tally.refused += status != GC_OK;
     return status == GC_OK;
 }
 
@@ -125,12 +127,15 @@ uint64_t shadow_finish(void)
 {
     uint64_t hash;
 
+    shadow_tally.collections += shadow_collections();
     do {
         gc_collect(run.mutator, GC_OLD, NULL);
         compare(true);
     } while (run.dropped > 0);
+    assert_int_equal(gc_verify(run.mutator), 0);
     mark_strong(true);
     hash = hash_of_graph();
+    unfreeze();
     for (uint32_t root = 0; root < ROOTS; root++)
         root_set(root, 0, NULL);
     retire_types();

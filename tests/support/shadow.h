@@ -29,7 +29,7 @@ enum {
     SHADOW_FAULTS = 4,   /* the same, and a step arms faults; fault_install before */
     SHADOW_FIXED = 8,    /* what is done depends on the choices alone, not on when collections
                             ran or what they could see */
-    SHADOW_LAZY = 16     /* verifies after some collections only */
+    SHADOW_LAZY = 16     /* verifies after some collections only, and at the end */
 };
 
 struct shadow_config {
@@ -53,6 +53,24 @@ struct shadow_choices {
 
 /* A number below `bound` (at most 2^32). */
 uint64_t shadow_choose(struct shadow_choices *choices, uint64_t bound);
+
+/* What all runs met, so that a test can say that they are not idle. */
+struct shadow_tally {
+    uint64_t steps;
+    uint64_t collections;
+    uint64_t cleared_weakrefs;
+    uint64_t cleared_ephemerons;
+    uint64_t dropped_entries; /* of tables */
+    uint64_t finalized;
+    uint64_t watched;
+    uint64_t called_back;
+    uint64_t guarded;
+    uint64_t frozen;
+    uint64_t types_gone;
+    uint64_t refused; /* for want of memory */
+};
+
+extern struct shadow_tally shadow_tally;
 
 /* Makes a heap, of which this thread becomes a mutator; one at a time. False if
  * there was no memory for it. `config` and `choices` must stay. */

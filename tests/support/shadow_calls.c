@@ -107,6 +107,7 @@ static void run_finalizer(gc_mutator *mutator, void *object, void *data)
     call = called(FINALIZER, data);
     if (!call.may_run)
         wrong(call.id, "was finalized alive");
+    shadow_tally.finalized++;
     check_object(call.id, object);
     assert_int_equal(gc_finalizer_cancel(run.mutator, call.name), GC_NOT_FOUND);
     assert_int_equal(gc_finalizers_run(run.mutator, 0), 0);
@@ -124,6 +125,7 @@ static void run_watch(gc_mutator *mutator, void *data)
     call = called(WATCH, data);
     if (!call.may_run)
         wrong(call.id, "is alive, and its watch ran");
+    shadow_tally.watched++;
     assert_false(gc_watch_is_alive(run.mutator, call.name));
 }
 
@@ -137,6 +139,7 @@ void shadow_weak_callback(gc_mutator *mutator, gc_weakref *weakref, void *data)
     if (!call.may_run && run.shadows[call.id].walk == run.walk)
         wrong(call.id, "was not cleared, and its callback ran");
     assert_null(gc_weakref_get(run.mutator, weakref));
+    shadow_tally.called_back++;
     run.shadows[call.id].refs[0] = 0;
     run.inside++;
     if (!has_trait(SHADOW_FIXED))
@@ -260,6 +263,7 @@ static bool take_from_guardian(uint32_t root)
     call = find_guarded(object);
     if (!call->may_run)
         wrong(call->id, "is alive, and its guardian gives it");
+    shadow_tally.guarded++;
     check_object(call->id, object);
     if (root < ROOTS)
         root_set(root, call->id, object);

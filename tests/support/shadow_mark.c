@@ -89,6 +89,9 @@ void mark_strong(bool is_strict)
     for (int i = 0; i < MADE_TYPES; i++)
         if (run.made[i].type != NULL && !run.made[i].is_retired)
             mark(run.made[i].class_id);
+    for (uint32_t id = 1; id < run.count; id++)
+        if (run.shadows[id].is_frozen)
+            mark(id);
     do {
         while (done < marked)
             mark_links(run.marks[done++]);

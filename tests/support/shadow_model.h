@@ -10,6 +10,7 @@
 #ifndef STRATA_TEST_SHADOW_MODEL_H
 #define STRATA_TEST_SHADOW_MODEL_H
 
+#include <strata/fork.h>
 #include <strata/table.h>
 #include <strata/weak.h>
 
@@ -59,6 +60,7 @@ struct shadow {
     enum kind kind;
     uint8_t variety; /* flags of a weak reference; kind of a table; index of a made type */
     bool is_hashed;
+    bool is_frozen;   /* and found: it stays where it is */
     bool seen_before; /* the walk before the last found it too */
     uint32_t slots;   /* that steps store into */
     uint32_t links;   /* references in all */
@@ -161,6 +163,7 @@ struct shadow_run {
     uint32_t disabled;
     uint32_t inside; /* callbacks under way */
     size_t program_charge;
+    bool has_hidden; /* something was frozen of which the model knows no address */
 };
 
 extern struct shadow_run run;
@@ -290,5 +293,6 @@ void do_collect(void);
 void do_made_type(void);
 void retire(struct made *made);
 void do_setting(void);
+void unfreeze(void);
 
 #endif

@@ -52,6 +52,7 @@ uint32_t allocate(enum kind kind, size_t length, uint32_t root)
                                      : gc_alloc(run.mutator, type);
     compare_if_collected();
     assert_true(object != NULL || may_fail());
+    shadow_tally.refused += object == NULL;
     if (object == NULL)
         return 0;
     id = new_shadow(kind, length, slots_of(kind, length));
@@ -246,6 +247,7 @@ static void note_gone(void *data)
 
     assert_true(made->type != NULL && made->is_retired);
     *made = (struct made){.type = NULL};
+    shadow_tally.types_gone++;
 }
 
 void retire(struct made *made)
@@ -338,6 +340,40 @@ void do_setting(void)
     }
 }
 
+/* Freezing takes all that lives; a walk tells of what the model knows where it
+ * is. What waits for its finalizer is frozen too, and has no address here. */
+static void do_freeze(void)
+{
+    uint32_t what = (uint32_t)below(4);
+    gc_status status;
+
+    if (has_trait(SHADOW_FIXED))
+        return;
+    if (what < 2) {
+        unfreeze();
+        return;
+    }
+    run.pinned_once = 0;
+    status = gc_freeze(run.mutator, what == 2 ? 0 : GC_FREEZE_COMPACT);
+    compare(false);
+    if (status == GC_BUSY)
+        assert_int_equal(run.config->barriers, GC_BARRIERS_NONE);
+    else if (is_done(status))
+        for (uint32_t id = 1; id < run.count; id++)
+            run.shadows[id].is_frozen |=
+                run.shadows[id].refs != NULL && run.shadows[id].walk == run.walk;
+    shadow_tally.frozen += status == GC_OK;
+    run.has_hidden |= status == GC_OK && (run.kept > 0 || !is_exact());
+}
+
+void unfreeze(void)
+{
+    gc_unfreeze(run.mutator);
+    for (uint32_t id = 1; id < run.count; id++)
+        run.shadows[id].is_frozen = false;
+    run.has_hidden = false;
+}
+
 static void do_safepoint(void)
 {
     gc_safepoint(run.mutator);
@@ -352,13 +388,13 @@ static const struct {
     uint16_t weight;
     uint16_t brief;
 } steps[] = {
-    {do_alloc, 400, 72},     {do_link, 240, 32},    {do_load, 110, 14},       {do_unlink, 50, 10},
+    {do_alloc, 400, 70},     {do_link, 239, 32},    {do_load, 110, 14},       {do_unlink, 50, 10},
     {do_rewrite, 15, 4},     {do_copy, 25, 6},      {do_root, 15, 14},        {do_toggle, 10, 4},
     {do_pin, 8, 6},          {do_charge, 8, 4},     {do_hash, 6, 4},          {do_weakref, 16, 10},
     {do_weakref_use, 16, 6}, {do_ephemeron, 12, 8}, {do_ephemeron_use, 8, 4}, {do_table, 3, 4},
     {do_table_use, 18, 10},  {do_register, 16, 10}, {do_cancel, 2, 2},        {do_run_calls, 3, 4},
-    {do_guardian, 3, 2},     {do_made_type, 2, 4},  {do_setting, 3, 4},       {do_safepoint, 6, 2},
-    {do_collect, 5, 16},
+    {do_guardian, 3, 2},     {do_made_type, 2, 4},  {do_setting, 3, 4},       {do_freeze, 1, 2},
+    {do_safepoint, 6, 2},    {do_collect, 5, 16},
 };
 
 void shadow_step(void)
@@ -374,5 +410,6 @@ void shadow_step(void)
             break;
         ticket -= weight;
     }
+    shadow_tally.steps++;
     steps[i].act();
 }

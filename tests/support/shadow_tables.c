@@ -114,6 +114,7 @@ void look_at_table(uint32_t id)
         if (must_stay(shadow, i - 2))
             suspect(id, "has lost an entry that is alive");
         run.dropped += !shadow->seen_before || table_kind(shadow) == GC_TABLE_WEAK_VALUES;
+        shadow_tally.dropped_entries++;
         remove_pair(shadow, i - 2);
         is_there[i / 2 - 1] = is_there[shadow->links / 2];
     }

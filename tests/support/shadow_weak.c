@@ -43,6 +43,7 @@ void look_at_weakref(uint32_t id)
 
         check_cleared(id, shadow->refs[0]);
         shadow->refs[0] = 0;
+        shadow_tally.cleared_weakrefs++;
         if (call != NULL)
             call->may_run = true;
     } else if (object != NULL) {
@@ -208,6 +209,7 @@ void look_at_ephemeron(uint32_t id)
             wrong(id, "has a value and no key");
         if (shadow->refs[0] != 0)
             check_cleared(id, shadow->refs[0]);
+        shadow_tally.cleared_ephemerons += shadow->refs[0] != 0;
         shadow->refs[0] = shadow->refs[1] = 0;
         return;
     }
