@@ -15,7 +15,7 @@ enum {
     LASTING_RUN = 4,      /* so many collections in a row show that it does not */
     LEAST_PATIENCE = 32,  /* collections before it is tried again, doubled each time */
     MOST_PATIENCE = 512,
-    LIVE_SHARE = 2,            /* most of the nursery: live bytes over this, */
+    LIVE_SHARE = 1,            /* most of the nursery: live bytes over this, */
     ROOM_SHARE = 3,            /* and of the room left under the limit */
     MIDDLE_SHARE = 3,          /* gen1 is full with live bytes over this */
     SLACK_BYTES = 4 << 20,     /* growth that is always allowed */
