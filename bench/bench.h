@@ -20,7 +20,7 @@ enum {
     BENCH_SUB_LOG2 = 5, /* buckets of the histogram per power of two, as log2: 3 % wide */
     BENCH_BUCKETS = 64 << BENCH_SUB_LOG2,
     BENCH_LEAST_OPERATIONS = 100, /* for percentiles to mean anything */
-    BENCH_FIGURES = 8
+    BENCH_FIGURES = 10
 };
 
 typedef struct bench {

@@ -19,7 +19,8 @@ VARIANTS = ("strata-exact", "strata-nobarrier")
 MANAGED = tuple(s.name for s in subjects.MANAGED)
 FIGURES = ("ns_per_object", "resident_over_live", "trimmed_over_live", "ns_per_store",
            "ns_per_allocation", "mean_pause_us", "ns_first", "ns_again", "ns_dying",
-           "ns_first_reverse", "ns_again_reverse", "ns_dying_reverse", "not_finalized")
+           "ns_first_reverse", "ns_again_reverse", "ns_dying_reverse", "left", "left_reverse",
+           "not_finalized")
 PICTURES = (("throughput", "throughput"), ("pauses", "latency percentiles"),
             ("memory", "resident memory over a run"), ("curve", "time against heap size"),
             ("nursery", "nursery policies"), ("old", "the old generation's size"))
