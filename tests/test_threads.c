@@ -93,6 +93,12 @@ static void each_thread_has_one_mutator(void **state)
     world_free(world);
 }
 
+/* So much that several collections come of it also where all is slow. */
+static size_t slowed(size_t count)
+{
+    return is_slowed() ? count / 4 : count;
+}
+
 /* ---- Allocating --------------------------------------------------------- */
 
 /* Keeps lists in a frame, drops and rebuilds them, and looks at them all. */
@@ -123,7 +129,7 @@ static void churn_with(const char *settings, size_t threads, size_t rounds)
 {
     struct world *world = make_shared(settings);
 
-    rounds = scaled(rounds);
+    rounds = slowed(rounds);
     run_threads(world, threads, churn, &rounds);
     assert_true(collections_of(world->heap) > 2);
     assert_true(stats_of(world->heap).stops >= collections_of(world->heap));
@@ -180,7 +186,7 @@ static void churn_unframed(gc_heap *heap, size_t index, void *data)
 
 static void stacks_of_stopped_threads_are_roots(void **state)
 {
-    size_t rounds = scaled(1500);
+    size_t rounds = slowed(1500);
     struct world *world = make_shared("stacks=ambiguous,stress=evacuate-all");
 
     (void)state;
@@ -243,7 +249,7 @@ static void write_shared(gc_heap *heap, size_t index, void *data)
     gc_mutator *mutator = attach(heap);
     void **root = data;
 
-    for (size_t i = 0; i < scaled(20000); i++) {
+    for (size_t i = 0; i < slowed(60000); i++) {
         struct node *node = make_node(mutator, index * SLOTS_OF_EACH + i % SLOTS_OF_EACH);
         void **slot = (void **)*root + index + WRITERS * (i % SLOTS_OF_EACH);
 

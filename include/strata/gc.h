@@ -268,6 +268,13 @@ typedef enum gc_reason {
  * true if it did something worth another try. */
 typedef bool gc_limit_fn(gc_mutator *mutator, size_t needed, void *data);
 
+/* Called when a thread that shall stop for a collection has not for
+ * `watchdog_ms`, once for each such thread and collection, after a message that
+ * says the same: by the thread that collects, with `name`, the late thread's
+ * number and name when it was attached. It calls nothing of this library, and
+ * returns; the collection waits on. */
+typedef void gc_watchdog_fn(const char *name, uint64_t waited_ms, void *data);
+
 /* How a heap shall be. Zero in a field means its default. */
 typedef struct gc_options {
     size_t size; /* sizeof(gc_options) */
@@ -291,6 +298,9 @@ typedef struct gc_options {
     gc_check check;
     gc_limit_fn *limit_callback;
     void *limit_data;
+    uint32_t watchdog_ms; /* after which a thread that does not stop is named; default never */
+    gc_watchdog_fn *watchdog;
+    void *watchdog_data;
     const char *settings; /* as STRATA_OPTIONS: "check=deep,stress=evacuate-all" */
 } gc_options;
 
@@ -617,6 +627,13 @@ typedef struct gc_stats {
 STRATA_API gc_status gc_stats_get(const gc_heap *heap, gc_stats *stats);
 
 /* ---- Checking ----------------------------------------------------------- */
+
+/* Whether the calling thread is within this library where it holds a lock,
+ * collects, or waits for others that do. What a signal handler may ask, before
+ * it does what waits for this thread. (Handlers call nothing else here, and do
+ * not leave by longjmp: the inline paths, which are not counted, may be half
+ * done.) Thread: any; async-signal-safe. */
+STRATA_API bool gc_is_inside(void);
 
 /* Verifies the whole heap: every reference leads to an object, every
  * old-to-young edge is remembered, lists, marks and counts agree. Prints each

@@ -31,6 +31,10 @@
 #endif
 #endif
 
+/* A word of each thread's own that a signal handler may look at: it is there
+ * from the thread's beginning. */
+#define GC_SIGNAL_SAFE_LOCAL _Thread_local __attribute__((tls_model("initial-exec")))
+
 /* A stack may be written by its thread while others scan it. */
 #if defined(__SANITIZE_THREAD__)
 #define GC_UNDER_TSAN 1

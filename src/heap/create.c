@@ -140,8 +140,8 @@ static bool create_parts(gc_heap *heap, const struct gc_settings *settings)
     for (int kind = 0; kind <= GC_BLOCK_AMBIGUOUS; kind++)
         gc_run_reset(&collector->born_pinned[kind]);
     gc_run_reset(&collector->idle_run);
-    return gc_world_create(&collector->world) && find_memory(collector, settings) &&
-           gc_stress_create(heap, settings->stress);
+    return gc_world_create(&collector->world, gc_heap_clean_up) &&
+           find_memory(collector, settings) && gc_stress_create(heap, settings->stress);
 }
 
 static void destroy_parts(gc_heap *heap)
@@ -179,6 +179,7 @@ static void configure(gc_heap *heap, const struct gc_settings *settings)
         collector->on_phase = gc_inspection.on_phase;
     set_limits(heap);
     set_pace(heap);
+    gc_heap_set_watchdog(heap);
     gc_heap_count_overhead(heap);
 }
 

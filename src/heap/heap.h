@@ -54,6 +54,12 @@ static inline void gc_heap_unlock(const gc_heap *heap)
     gc_world_unlock((struct gc_world *)(uintptr_t)&heap->collector.world);
 }
 
+/* Has threads named that do not stop in time, as the options say (mutators.c). */
+void gc_heap_set_watchdog(gc_heap *heap);
+
+/* Detaches what a thread has left attached at its end (mutators.c). */
+void gc_heap_clean_up(gc_mutator *mutator);
+
 /* ---- Misuse, unless ... (checks.c) ---- */
 
 /* Whether checks that cost something were asked for. */

@@ -5,6 +5,8 @@
 #include "heap/heap.h"
 #include "os/os.h"
 
+#include <stdio.h>
+
 /* One that was detached, or a new one. Either is zero but for its heap. */
 static gc_mutator *take_mutator(gc_heap *heap)
 {
@@ -38,7 +40,7 @@ static void let_go(gc_mutator *mutator)
 }
 
 /* The thread has ended; its frames are gone. */
-static void clean_up(gc_mutator *mutator)
+void gc_heap_clean_up(gc_mutator *mutator)
 {
     gc_heap *heap = mutator->heap;
 
@@ -64,7 +66,9 @@ gc_status gc_mutator_attach(gc_heap *heap, gc_mutator **mutator)
     made->heap = heap;
     made->thread = gc_os_thread();
     made->stack_base = gc_os_stack_base();
-    joined = gc_world_join(&collector->world, made, clean_up);
+    if (heap->options.watchdog_ms != 0)
+        gc_os_thread_name(made->name);
+    joined = gc_world_join(&collector->world, made);
     if (joined) {
         gc_mutator_take_run(made, &collector->idle_run);
         if (collector->stress & GC_STRESS_COLLECT)
@@ -90,6 +94,31 @@ void gc_mutator_detach(gc_mutator *mutator)
     gc_heap_lock(heap);
     let_go(mutator);
     gc_heap_unlock(heap);
+}
+
+/* ---- Late threads ---- */
+
+static void name_late(struct gc_world *world, const gc_mutator *mutator, uint64_t waited_ns)
+{
+    const gc_options *options = &mutator->heap->options;
+    uint64_t waited_ms = waited_ns / 1000000;
+
+    (void)world;
+    fprintf(stderr, "strata: thread %s has not reached a safepoint for %llu ms\n", mutator->name,
+            (unsigned long long)waited_ms);
+    if (options->watchdog != NULL)
+        options->watchdog(mutator->name, waited_ms, options->watchdog_data);
+}
+
+void gc_heap_set_watchdog(gc_heap *heap)
+{
+    heap->collector.world.watchdog_ns = (uint64_t)heap->options.watchdog_ms * 1000000;
+    heap->collector.world.late = name_late;
+}
+
+bool gc_is_inside(void)
+{
+    return gc_inside != 0;
 }
 
 /* ---- Parking ---- */

@@ -137,6 +137,7 @@ static const struct number_setting number_settings[] = {
     {"growth", offsetof(struct gc_settings, options.growth_percent), false},
     {"gc-share", offsetof(struct gc_settings, options.gc_share_percent), false},
     {"decommit-delay", offsetof(struct gc_settings, options.decommit_delay), false},
+    {"watchdog-ms", offsetof(struct gc_settings, options.watchdog_ms), false},
     {"stress-every", offsetof(struct gc_settings, stress_every), true},
     {"stress-seed", offsetof(struct gc_settings, stress_seed), true},
     {NULL, 0, false}};
@@ -182,7 +183,7 @@ static gc_status set_one(struct gc_settings *settings, const char *name, char *v
     return refuse(why, name, NULL,
                   "no such option: there are check, stress, stacks, barriers, hard-limit, "
                   "soft-limit, nursery-min, nursery-max, threshold1, threshold2, growth, gc-share, "
-                  "decommit-delay, stress-every, stress-seed");
+                  "decommit-delay, watchdog-ms, stress-every, stress-seed");
 }
 
 static gc_status apply_settings(struct gc_settings *settings, const char *text, char *why)

@@ -37,8 +37,8 @@ bool gc_signal_wait_ns(struct gc_signal *signal, struct gc_lock *lock, uint64_t 
 
 void gc_signal_all(struct gc_signal *signal);
 
-/* Has `ended`, the same function each time, called when the calling thread
- * ends; false if that cannot be arranged. */
+/* Has `ended` called, the one given last, when the calling thread ends; false if
+ * that cannot be arranged. */
 bool gc_os_at_thread_end(void (*ended)(void));
 
 /* A name for the calling thread: its number, and what the program calls it. */

@@ -99,7 +99,7 @@ void gc_signal_all(struct gc_signal *signal)
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
 static bool has_key;
-static void (*at_end)(void);
+static _Thread_local void (*at_end)(void);
 
 static void end_thread(void *value)
 {
@@ -114,7 +114,7 @@ static void create_key(void)
 
 bool gc_os_at_thread_end(void (*ended)(void))
 {
-    __atomic_store_n(&at_end, ended, __ATOMIC_RELAXED);
+    at_end = ended;
     (void)pthread_once(&once, create_key);
     return has_key && pthread_setspecific(key, (void *)&key) == 0;
 }

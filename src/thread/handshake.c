@@ -37,12 +37,14 @@
 #include "base/check.h"
 #include "os/os.h"
 
+GC_SIGNAL_SAFE_LOCAL volatile int gc_inside;
+
 /* The mutators of this thread, one for each heap. */
 static _Thread_local struct gc_mutator *own_mutators;
 
-bool gc_world_create(struct gc_world *world)
+bool gc_world_create(struct gc_world *world, void (*ended)(struct gc_mutator *mutator))
 {
-    *world = (struct gc_world){.mutators = NULL};
+    *world = (struct gc_world){.ended = ended};
     if (!gc_lock_create(&world->lock))
         return false;
     if (gc_signal_create(&world->stopped)) {
@@ -162,28 +164,26 @@ static void await_no_stopper(struct gc_stack_top top, void *data)
 {
     struct gc_world *world = data;
 
+    gc_inside++;
     park_all(top);
     gc_world_lock(world);
     while (world->stopper != NULL)
         gc_signal_wait(&world->released, &world->lock);
     gc_world_unlock(world);
     unpark_all();
+    gc_inside--;
 }
-
-static void (*at_thread_end)(struct gc_mutator *mutator);
 
 /* The thread ends, with mutators left: from a destructor of a thread key. */
 static void end_thread(void)
 {
     while (own_mutators != NULL)
-        at_thread_end(own_mutators);
+        own_mutators->world->ended(own_mutators);
 }
 
 /* Another may stop the heap again before this thread has the lock. */
-bool gc_world_join(struct gc_world *world, struct gc_mutator *mutator,
-                   void (*ended)(struct gc_mutator *mutator))
+bool gc_world_join(struct gc_world *world, struct gc_mutator *mutator)
 {
-    __atomic_store_n(&at_thread_end, ended, __ATOMIC_RELAXED);
     if (!gc_os_at_thread_end(end_thread)) {
         gc_world_lock(world);
         return false;
@@ -249,10 +249,34 @@ static void request(struct gc_world *world, struct gc_mutator *stopper)
     }
 }
 
+/* Names those that are late, each once. */
+static void name_late(struct gc_world *world, uint64_t waited_ns)
+{
+    for (struct gc_mutator *mutator = world->mutators; mutator != NULL; mutator = mutator->next) {
+        unsigned watching = gc_mutator_watching(mutator) & (GC_WATCH_STOP | GC_WATCH_PARKED);
+
+        if (watching != GC_WATCH_STOP || mutator->was_named)
+            continue;
+        mutator->was_named = true;
+        world->late(world, mutator, waited_ns);
+    }
+}
+
+static void await_stops(struct gc_world *world, uint64_t started)
+{
+    while (world->pending != 0)
+        if (world->watchdog_ns == 0)
+            gc_signal_wait(&world->stopped, &world->lock);
+        else if (!gc_signal_wait_ns(&world->stopped, &world->lock, world->watchdog_ns))
+            name_late(world, gc_os_now_ns() - started);
+}
+
 static void release(struct gc_world *world)
 {
-    for (struct gc_mutator *mutator = world->mutators; mutator != NULL; mutator = mutator->next)
+    for (struct gc_mutator *mutator = world->mutators; mutator != NULL; mutator = mutator->next) {
+        mutator->was_named = false;
         __atomic_fetch_and(&mutator->watching, ~(unsigned)GC_WATCH_STOP, __ATOMIC_SEQ_CST);
+    }
     world->stopper = NULL;
     gc_signal_all(&world->released);
 }
@@ -278,6 +302,7 @@ static void stop_and_act(struct gc_stack_top top, void *data)
     struct gc_world *world = stopping->mutator->world;
     uint64_t started;
 
+    gc_inside++;
     park_all(top);
     gc_world_lock(world);
     while (world->stopper != NULL)
@@ -285,8 +310,7 @@ static void stop_and_act(struct gc_stack_top top, void *data)
     started = gc_os_now_ns();
     world->stopper = stopping->mutator;
     request(world, stopping->mutator);
-    while (world->pending != 0)
-        gc_signal_wait(&world->stopped, &world->lock);
+    await_stops(world, started);
     note_stop(world, gc_os_now_ns() - started);
     __atomic_store_n(&world->collecting, gc_os_thread(), __ATOMIC_RELAXED);
     stopping->result = stopping->act(stopping->mutator, stopping->data);
@@ -294,6 +318,7 @@ static void stop_and_act(struct gc_stack_top top, void *data)
     release(world);
     gc_world_unlock(world);
     unpark_all();
+    gc_inside--;
 }
 
 bool gc_world_stop(struct gc_mutator *mutator, gc_stopped_fn *act, void *data)
@@ -309,11 +334,13 @@ void gc_world_loosen(struct gc_mutator *stopper)
     __atomic_store_n(&stopper->world->collecting, 0, __ATOMIC_RELAXED);
     gc_world_unlock(stopper->world);
     unpark_all();
+    gc_inside--;
 }
 
 /* The frame that froze the stack is still there. */
 void gc_world_tighten(struct gc_mutator *stopper)
 {
+    gc_inside++;
     park_all(stopper->top);
     gc_world_lock(stopper->world);
     __atomic_store_n(&stopper->world->collecting, gc_os_thread(), __ATOMIC_RELAXED);
@@ -322,8 +349,10 @@ void gc_world_tighten(struct gc_mutator *stopper)
 static void yield_frozen(struct gc_stack_top top, void *data)
 {
     (void)data;
+    gc_inside++;
     park_all(top);
     unpark_all();
+    gc_inside--;
 }
 
 void gc_world_yield(struct gc_mutator *mutator)
@@ -346,9 +375,11 @@ static void unpark_frozen(struct gc_stack_top top, void *data)
 {
     struct gc_mutator *mutator = data;
 
+    gc_inside++;
     mutator->aside = true;
     park_all(top);
     unpark_all();
+    gc_inside--;
 }
 
 static void call_frozen(struct gc_stack_top top, void *data)

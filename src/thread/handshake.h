@@ -6,6 +6,7 @@
 #ifndef STRATA_HANDSHAKE_H
 #define STRATA_HANDSHAKE_H
 
+#include "base/annotate.h"
 #include "os/threads.h"
 #include "thread/mutator.h"
 
@@ -23,35 +24,42 @@ struct gc_world {
     struct gc_mutator *stopper;
     uintptr_t collecting; /* the thread in whose hands the stopped heap is; atomic */
     size_t pending;
+    uint64_t watchdog_ns; /* after which a thread that does not stop is named; 0: never */
+    void (*late)(struct gc_world *world, const struct gc_mutator *mutator, uint64_t waited_ns);
     uint64_t stops;
     uint64_t stop_max_ns; /* from the request until all have stopped */
     uint64_t stop_total_ns;
     bool is_made;
+    void (*ended)(struct gc_mutator *mutator);
     uint64_t lost; /* threads that ended without detaching */
 };
 
-bool gc_world_create(struct gc_world *world);
+/* `ended` is called for the mutator of a thread that ends without leaving. */
+bool gc_world_create(struct gc_world *world, void (*ended)(struct gc_mutator *mutator));
 void gc_world_destroy(struct gc_world *world);
 
 /* ---- The lock: short, and never two of them ---- */
 
+/* How deep the thread is in what a signal handler must not come across. */
+extern GC_SIGNAL_SAFE_LOCAL volatile int gc_inside;
+
 static inline void gc_world_lock(struct gc_world *world)
 {
+    gc_inside++;
     gc_lock_take(&world->lock);
 }
 
 static inline void gc_world_unlock(struct gc_world *world)
 {
     gc_lock_give(&world->lock);
+    gc_inside--;
 }
 
 /* ---- Coming and going ---- */
 
-/* Adds the calling thread's mutator, as soon as nobody is stopped; with the
- * lock held then. The other calls `ended` for each mutator of a thread that
- * ends. False if that cannot be arranged. */
-bool gc_world_join(struct gc_world *world, struct gc_mutator *mutator,
-                   void (*ended)(struct gc_mutator *mutator));
+/* Adds the calling thread's mutator, as soon as nobody is stopped; false if the
+ * thread's end could not be seen. Returns with the lock held. */
+bool gc_world_join(struct gc_world *world, struct gc_mutator *mutator);
 
 /* Removes it. The lock is held, and stays so. */
 void gc_world_leave(struct gc_mutator *mutator);

@@ -17,6 +17,7 @@
 #ifndef STRATA_MUTATOR_H
 #define STRATA_MUTATOR_H
 
+#include "os/threads.h"
 #include "space/spaces.h"
 #include "thread/stack.h"
 
@@ -43,17 +44,20 @@ struct gc_mutator {
     struct gc_mutator *next_of_thread;
     struct gc_run run; /* shared; changed under the lock. Its bump is stale */
     uintptr_t thread;
-    uintptr_t stack_base;    /* highest address, exclusive */
-    struct gc_stack_top top; /* while parked */
-    unsigned watching;       /* shared; atomic */
-    bool aside;              /* parked by a slow path, not by the embedder */
+    uintptr_t stack_base;           /* highest address, exclusive */
+    struct gc_stack_top top;        /* while parked */
+    struct gc_coroutine *coroutine; /* whose stack it runs on; NULL: the thread's own */
+    struct gc_coroutine *home;      /* what the thread's own was left with, meanwhile */
+    unsigned watching;              /* shared; atomic */
+    bool aside;                     /* parked by a slow path, not by the embedder */
     bool in_limit_callback;
-    bool callback_collected;       /* ... and a full collection was tried in it */
-    bool was_named;                /* by the watchdog, in this stop */
-    unsigned visits;               /* gc_heap_visit calls under way */
-    uintptr_t draining;            /* address of the frame that runs finalizers; 0 if none */
-    size_t log_count;              /* shared; written by atomic stores */
-    uintptr_t log[GC_MUTATOR_LOG]; /* holders, not yet in the heap's log */
+    bool callback_collected;         /* ... and a full collection was tried in it */
+    bool was_named;                  /* by the watchdog, in this stop */
+    char name[GC_THREAD_NAME_BYTES]; /* for the watchdog, if there is one */
+    unsigned visits;                 /* gc_heap_visit calls under way */
+    uintptr_t draining;              /* address of the frame that runs finalizers; 0 if none */
+    size_t log_count;                /* shared; written by atomic stores */
+    uintptr_t log[GC_MUTATOR_LOG];   /* holders, not yet in the heap's log */
 };
 
 /* ---- The run ---- */
