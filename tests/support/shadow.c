@@ -74,19 +74,24 @@ uint64_t shadow_collections(void)
     return collections_of(run.heap);
 }
 
-/* What a full collection has left, whatever the order in which it was met. */
+static uint64_t serial_of(uint32_t id)
+{
+    return is_strong(id) ? run.shadows[id].serial : 0;
+}
+
+/* By what is strong alone, and not by the order of a table's entries. */
 static uint64_t hash_of_shadow(const struct shadow *shadow)
 {
     uint64_t sum = mix(shadow->serial * KINDS + shadow->kind) + mix(shadow->length) + shadow->seed;
 
-    for (uint32_t i = 0; i < shadow->links; i++) {
-        uint64_t words = shadow->kind < PLAIN_KINDS ? shadow->words[i] : 0;
-        uint64_t place = shadow->kind == TABLE ? run.shadows[shadow->refs[i & ~1u]].serial : i;
-
-        if (shadow->kind == TABLE && i % 2 == 0)
-            continue;
-        sum += mix(place ^ mix(run.shadows[shadow->refs[i]].serial) ^ words);
+    if (shadow->kind == TABLE) {
+        for (uint32_t i = 0; i < shadow->links; i += 2)
+            if (is_strong(shadow->refs[i]))
+                sum += mix(serial_of(shadow->refs[i]) ^ mix(serial_of(shadow->refs[i + 1])));
+        return mix(sum);
     }
+    for (uint32_t i = 0; i < shadow->links; i++)
+        sum += mix(i ^ mix(serial_of(shadow->refs[i])) ^ shadow->words[i]);
     return mix(sum);
 }
 

@@ -9,7 +9,7 @@
 
 static uint32_t marked;
 static uint32_t waits;
-static bool by_values; /* of a table of weak values, keys only whose values are alive */
+static bool by_values; /* of a table of weak values, only keys whose values are alive */
 
 bool is_strong(uint32_t id)
 {

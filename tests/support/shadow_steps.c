@@ -262,7 +262,8 @@ void do_made_type(void)
     struct made *made = &run.made[below(MADE_TYPES)];
 
     if (made->type != NULL && !made->is_retired) {
-        retire(made);
+        if (!has_trait(SHADOW_FIXED)) /* when it is gone depends on collections */
+            retire(made);
     } else if (made->type == NULL) {
         made->type =
             gc_type_create(run.mutator, &made_layout, root != ROOTS ? root_get(root) : NULL);

@@ -105,6 +105,9 @@ void do_weakref(void)
     gc_weakref *weakref;
     uint32_t id;
 
+    /* Whether one without callback is shared depends on collections. */
+    if (has_trait(SHADOW_FIXED))
+        variety |= WATCHING;
     if (target != 0 && (variety & WATCHING))
         call = take_call(CALLBACK, 0);
     if (target == 0 || ((variety & WATCHING) && call == NULL))
