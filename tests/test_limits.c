@@ -1,54 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * Limits: the hard one, the soft one, the callback near it, bytes outside the
- * heap, and a program that must fail rather than crawl.
+ * The hard limit, the callback near it, sizes that cannot be, and a program that
+ * must fail rather than crawl.
  */
-#include "support/graph.h"
+#include "support/limited.h"
 
 #include <string.h>
-
-static struct world *make_limited(size_t hard_limit)
-{
-    gc_options options = plain_options(0);
-
-    options.hard_limit = hard_limit;
-    options.nursery_min = 256 * KIB;
-    options.nursery_max = MIB;
-    return world_make(&options);
-}
-
-/* `bytes`, or a quarter where the run is slowed. */
-static size_t of(size_t bytes)
-{
-    return is_slowed() ? bytes / 4 : bytes;
-}
-
-/* Puts nodes in front of root[0]'s list until there is no room; how many. */
-static size_t fill(struct world *world)
-{
-    size_t count = 0;
-
-    for (;;) {
-        struct node *node = gc_alloc(world->mutator, &node_type);
-
-        if (node == NULL)
-            return count;
-        node->value = count++;
-        node->right = world->root[0];
-        world->root[0] = node;
-    }
-}
-
-/* Whether root[0] has `count` nodes as fill left them. */
-static bool is_intact_fill(const struct world *world, size_t count)
-{
-    const struct node *node = world->root[0];
-
-    for (; count > 0; count--, node = node->right)
-        if (node == NULL || node->value != count - 1)
-            return false;
-    return node == NULL;
-}
 
 /* Cuts root[0]'s list after `count` nodes. */
 static void cut(struct world *world, size_t count)
@@ -60,16 +17,16 @@ static void cut(struct world *world, size_t count)
     node->right = NULL;
 }
 
-/* ---- The hard limit ----------------------------------------------------- */
+/* ---- The hard limit ------------------------------------------------------ */
 
 static void null_at_the_limit_leaves_the_heap_as_it_was(void **state)
 {
-    struct world *world = make_limited(of(16 * MIB));
+    struct world *world = make_limited(part_of(16 * MIB));
     size_t count = fill(world);
     struct recount before = recount(world->mutator);
 
     (void)state;
-    assert_true(count * sizeof(struct node) > of(16 * MIB) / 2);
+    assert_true(count * sizeof(struct node) > part_of(16 * MIB) / 2);
     assert_true(is_intact_fill(world, count));
     assert_int_equal(before.all_objects, count);
     assert_int_equal(gc_last_reason(world->heap), GC_REASON_LIMIT);
@@ -106,13 +63,13 @@ static void committed_bytes_never_pass_the_limit(void **state)
 
 static void room_that_is_made_is_found(void **state)
 {
-    struct world *world = make_limited(of(8 * MIB));
+    struct world *world = make_limited(part_of(8 * MIB));
 
     (void)state;
     for (int round = 0; round < 10; round++) {
         size_t count = fill(world);
 
-        assert_true(count > of(8 * MIB) / 2 / sizeof(struct node));
+        assert_true(count > part_of(8 * MIB) / 2 / sizeof(struct node));
         cut(world, 100);
         world->root[0] = NULL;
     }
@@ -121,14 +78,14 @@ static void room_that_is_made_is_found(void **state)
 
 static void a_fragmented_heap_is_compacted_before_null(void **state)
 {
-    struct world *world = make_limited(of(16 * MIB));
+    struct world *world = make_limited(part_of(16 * MIB));
     struct node *node;
 
     (void)state;
     fill(world);
     for (node = world->root[0]; node != NULL && node->right != NULL; node = node->right)
         gc_write(world->mutator, node, &node->right, node->right->right);
-    world->root[1] = gc_alloc_array(world->mutator, &gc_type_bytes, of(4 * MIB));
+    world->root[1] = gc_alloc_array(world->mutator, &gc_type_bytes, part_of(4 * MIB));
     assert_non_null(world->root[1]);
     world_end(world);
 }
@@ -241,7 +198,7 @@ static void the_limit_collects_even_when_disabled(void **state)
 static void a_limited_heap_works_down_to_small_limits(void **state)
 {
     (void)state;
-    for (size_t limit = of(16 * MIB); limit >= 2 * MIB; limit -= limit / 8) {
+    for (size_t limit = part_of(16 * MIB); limit >= 2 * MIB; limit -= limit / 8) {
         struct world *world = make_limited(limit);
         size_t count = fill(world);
 
@@ -252,7 +209,7 @@ static void a_limited_heap_works_down_to_small_limits(void **state)
     }
 }
 
-/* ---- Sizes that cannot be ----------------------------------------------- */
+/* ---- Sizes that cannot be ------------------------------------------------ */
 
 struct wide {
     uint64_t words[3];
@@ -322,7 +279,7 @@ static void an_object_that_fills_the_heap_can_be_had_and_had_again(void **state)
     world_end(world);
 }
 
-/* ---- The callback ------------------------------------------------------- */
+/* ---- The callback -------------------------------------------------------- */
 
 struct callback {
     struct world *world;
@@ -386,21 +343,21 @@ static void the_callback_may_drop_what_it_can(void **state)
 
 static void the_callback_may_raise_the_limit(void **state)
 {
-    struct callback callback = {.raise_to = of(60 * MIB)};
-    struct world *world = make_with_callback(&callback, of(64 * MIB));
+    struct callback callback = {.raise_to = part_of(60 * MIB)};
+    struct world *world = make_with_callback(&callback, part_of(64 * MIB));
 
     (void)state;
-    assert_int_equal(gc_limit_set(world->heap, 0, of(30 * MIB)), GC_OK);
-    assert_true(fill(world) * sizeof(struct node) > of(25 * MIB));
+    assert_int_equal(gc_limit_set(world->heap, 0, part_of(30 * MIB)), GC_OK);
+    assert_true(fill(world) * sizeof(struct node) > part_of(25 * MIB));
     assert_true(callback.calls >= 2);
-    assert_int_equal(stats_of(world->heap).hard_limit, of(60 * MIB));
+    assert_int_equal(stats_of(world->heap).hard_limit, part_of(60 * MIB));
     world_end(world);
 }
 
 static void a_callback_that_cannot_help_leads_to_null(void **state)
 {
     struct callback callback = {.calls = 0};
-    struct world *world = make_with_callback(&callback, of(16 * MIB));
+    struct world *world = make_with_callback(&callback, part_of(16 * MIB));
     size_t count = fill(world);
 
     (void)state;
@@ -412,7 +369,7 @@ static void a_callback_that_cannot_help_leads_to_null(void **state)
 static void the_callback_is_never_nested(void **state)
 {
     struct callback callback = {.allocates = 20};
-    struct world *world = make_with_callback(&callback, of(8 * MIB));
+    struct world *world = make_with_callback(&callback, part_of(8 * MIB));
 
     (void)state;
     fill(world);
@@ -421,229 +378,13 @@ static void the_callback_is_never_nested(void **state)
     world_end(world);
 }
 
-/* ---- gc_limit_set and the soft limit ------------------------------------ */
-
-static void a_lowered_limit_holds(void **state)
-{
-    struct world *world = make_limited(128 * MIB);
-    size_t count;
-
-    (void)state;
-    assert_int_equal(gc_limit_set(world->heap, 0, of(32 * MIB)), GC_OK);
-    count = fill(world);
-    assert_true(stats_of(world->heap).committed_bytes <= of(32 * MIB));
-    assert_true(is_intact_fill(world, count));
-    assert_int_equal(gc_limit_set(world->heap, 0, of(64 * MIB)), GC_OK);
-    assert_true(fill(world) > count / 2);
-    world_end(world);
-}
-
-static void impossible_limits_are_refused(void **state)
-{
-    struct world *world = make_limited(64 * MIB);
-    gc_stats before;
-
-    (void)state;
-    world->root[0] = make_array(world->mutator, &gc_type_bytes, 20 * MIB);
-    before = stats_of(world->heap);
-    assert_int_equal(gc_limit_set(world->heap, 0, 10 * MIB), GC_BAD_OPTION);
-    assert_int_equal(gc_limit_set(world->heap, 0, SIZE_MAX), GC_BAD_OPTION);
-    assert_int_equal(gc_limit_set(world->heap, 0, (size_t)1 << 50), GC_BAD_OPTION);
-    assert_int_equal(stats_of(world->heap).hard_limit, before.hard_limit);
-    assert_int_equal(gc_limit_set(world->heap, 0, 0), GC_OK);
-    assert_int_equal(stats_of(world->heap).hard_limit, before.hard_limit);
-    assert_int_equal(stats_of(world->heap).soft_limit, before.soft_limit);
-    world_end(world);
-}
-
-/* Rounds of 5 MiB that live for two rounds, over 10 MiB that stay: how many
- * old collections. */
-static uint64_t old_collections(size_t soft_limit)
-{
-    gc_options options = plain_options(MIB);
-    struct world *world;
-    uint64_t count;
-
-    options.soft_limit = soft_limit;
-    world = world_make(&options);
-    assert_int_equal(stats_of(world->heap).soft_limit, soft_limit);
-    world->root[0] = build_list(world->mutator, of(10 * MIB) / 32);
-    gc_collect(world->mutator, GC_OLD, NULL);
-    for (int round = 0; round < 20; round++)
-        world->root[1 + round % 2] = build_list(world->mutator, of(5 * MIB) / 32);
-    count = stats_of(world->heap).generations[GC_OLD].collections;
-    world_end(world);
-    return count;
-}
-
-static void above_the_soft_limit_old_collections_come_sooner(void **state)
-{
-    (void)state;
-    assert_true(old_collections(of(8 * MIB)) > old_collections(0));
-    assert_true(old_collections(900 * MIB) == old_collections(0));
-}
-
-static void a_soft_limit_that_is_set_is_kept(void **state)
-{
-    struct world *world = make_limited(64 * MIB);
-    size_t hard = stats_of(world->heap).hard_limit;
-
-    (void)state;
-    assert_int_equal(gc_limit_set(world->heap, 8 * MIB, 0), GC_OK);
-    assert_int_equal(stats_of(world->heap).soft_limit, 8 * MIB);
-    assert_int_equal(stats_of(world->heap).hard_limit, hard);
-    assert_int_equal(gc_limit_set(world->heap, 0, 0), GC_OK);
-    assert_int_equal(stats_of(world->heap).soft_limit, 8 * MIB);
-    world_end(world);
-}
-
-static void the_soft_limit_refuses_nothing(void **state)
-{
-    gc_options options = plain_options(MIB);
-    struct world *world;
-
-    (void)state;
-    options.soft_limit = 8 * MIB;
-    world = world_make(&options);
-    world->root[0] = build_list(world->mutator, scaled(2000000));
-    assert_true(is_intact_list(world->root[0], scaled(2000000)));
-    world_end(world);
-}
-
-/* ---- Bytes outside the heap --------------------------------------------- */
-
-static size_t external(const struct world *world)
-{
-    return stats_of(world->heap).external_bytes;
-}
-
-static void an_objects_charge_goes_with_it(void **state)
-{
-    struct world *world = make_plain(MIB);
-
-    (void)state;
-    world->root[0] = make_node(world->mutator, 1);
-    world->root[1] = make_node(world->mutator, 2);
-    assert_int_equal(gc_external_adjust(world->mutator, world->root[0], 1000), GC_OK);
-    assert_int_equal(gc_external_adjust(world->mutator, world->root[1], 500), GC_OK);
-    assert_int_equal(gc_external_adjust(world->mutator, world->root[1], -200), GC_OK);
-    assert_int_equal(gc_external_adjust(world->mutator, NULL, 7), GC_OK);
-    assert_int_equal(external(world), 1307);
-    for (unsigned g = 0; g < GC_GENERATIONS; g++)
-        gc_collect(world->mutator, g, NULL);
-    assert_int_equal(external(world), 1307);
-    world->root[0] = NULL;
-    gc_collect(world->mutator, GC_OLD, NULL);
-    assert_int_equal(external(world), 307);
-    world->root[1] = NULL;
-    gc_compact(world->mutator, NULL);
-    assert_int_equal(external(world), 7);
-    assert_int_equal(gc_external_adjust(world->mutator, NULL, -7), GC_OK);
-    assert_int_equal(external(world), 0);
-    world_end(world);
-}
-
-static void a_charge_follows_its_object(void **state)
-{
-    struct world *world = make_plain(MIB);
-    struct node *was;
-
-    (void)state;
-    world->root[0] = was = make_node(world->mutator, 1);
-    assert_int_equal(gc_external_adjust(world->mutator, was, 1000), GC_OK);
-    gc_collect(world->mutator, GC_YOUNG, NULL);
-    assert_ptr_not_equal(world->root[0], was);
-    assert_int_equal(gc_external_adjust(world->mutator, world->root[0], -1000), GC_OK);
-    assert_int_equal(external(world), 0);
-    world->root[0] = NULL;
-    gc_collect(world->mutator, GC_OLD, NULL);
-    assert_int_equal(external(world), 0);
-    world_end(world);
-}
-
-static void young_charges_are_dropped_by_a_minor_collection(void **state)
-{
-    struct world *world = make_plain(MIB);
-
-    (void)state;
-    for (int i = 0; i < 1000; i++)
-        assert_int_equal(gc_external_adjust(world->mutator, make_node(world->mutator, 0), 10),
-                         GC_OK);
-    assert_int_equal(external(world), 10000);
-    gc_collect(world->mutator, GC_YOUNG, NULL);
-    assert_int_equal(external(world), 0);
-    world_end(world);
-}
-
-/* Small objects that each hold 1 MiB outside: the nursery alone would let a
- * whole MiB of them, 32 GiB outside, pile up. */
-static void bytes_outside_bring_collections(void **state)
-{
-    struct world *world = make_plain(MIB);
-    bool seen = false;
-    size_t most = 0;
-
-    (void)state;
-    for (int i = 0; i < 20000; i++) {
-        struct node *node = make_node(world->mutator, 0);
-
-        assert_int_equal(gc_external_adjust(world->mutator, node, MIB), GC_OK);
-        gc_safepoint(world->mutator);
-        seen |= gc_last_reason(world->heap) == GC_REASON_EXTERNAL;
-        most = external(world) > most ? external(world) : most;
-    }
-    assert_true(seen);
-    assert_true(most <= 1024 * MIB);
-    world_end(world);
-}
-
-static void bytes_outside_bring_none_while_disabled(void **state)
-{
-    struct world *world = make_plain(MIB);
-    uint64_t before = collections_of(world->heap);
-
-    (void)state;
-    gc_disable(world->mutator);
-    world->root[0] = make_node(world->mutator, 0);
-    assert_int_equal(gc_external_adjust(world->mutator, world->root[0], 1024 * MIB), GC_OK);
-    gc_safepoint(world->mutator);
-    assert_int_equal(collections_of(world->heap), before);
-    gc_enable(world->mutator);
-    gc_safepoint(world->mutator);
-    assert_true(collections_of(world->heap) > before);
-    world_end(world);
-}
-
-/* A ring of 200 such objects: they die old. */
-static void old_charges_bring_full_collections(void **state)
-{
-    enum { RING = 200 };
-    struct world *world = make_plain(MIB);
-    size_t most = 0;
-
-    (void)state;
-    world->root[0] = make_array(world->mutator, &gc_type_references, RING);
-    for (size_t i = 0; i < 20000; i++) {
-        struct node *node = make_node(world->mutator, 0);
-        void **ring = world->root[0];
-
-        gc_write(world->mutator, ring, &ring[i % RING], node);
-        assert_int_equal(gc_external_adjust(world->mutator, node, MIB), GC_OK);
-        gc_safepoint(world->mutator);
-        most = external(world) > most ? external(world) : most;
-    }
-    assert_true(stats_of(world->heap).generations[GC_OLD].collections > 0);
-    assert_true(most <= 2048 * MIB);
-    world_end(world);
-}
-
-/* ---- Failing rather than crawling --------------------------------------- */
+/* ---- Failing rather than crawling ---------------------------------------- */
 
 /* Fills the heap, makes very little room, and goes on allocating: it must be
  * told NULL, soon. */
 static void a_program_near_its_limit_fails_clearly(void **state)
 {
-    struct world *world = make_limited(of(16 * MIB));
+    struct world *world = make_limited(part_of(16 * MIB));
     size_t count = fill(world);
     uint64_t start = now_ns();
     uint64_t done = 0;
@@ -664,7 +405,7 @@ static void a_program_near_its_limit_fails_clearly(void **state)
 /* With half the heap free the share of time is small, and nothing fails. */
 static void a_program_with_room_never_fails(void **state)
 {
-    struct world *world = make_limited(of(16 * MIB));
+    struct world *world = make_limited(part_of(16 * MIB));
     size_t count = fill(world);
 
     (void)state;
@@ -676,7 +417,7 @@ static void a_program_with_room_never_fails(void **state)
 
 static void after_failing_a_program_that_drops_works_on(void **state)
 {
-    struct world *world = make_limited(of(16 * MIB));
+    struct world *world = make_limited(part_of(16 * MIB));
     size_t count = fill(world);
 
     (void)state;
@@ -708,17 +449,6 @@ int main(void)
         cmocka_unit_test(the_callback_may_raise_the_limit),
         cmocka_unit_test(a_callback_that_cannot_help_leads_to_null),
         cmocka_unit_test(the_callback_is_never_nested),
-        cmocka_unit_test(a_lowered_limit_holds),
-        cmocka_unit_test(impossible_limits_are_refused),
-        cmocka_unit_test(above_the_soft_limit_old_collections_come_sooner),
-        cmocka_unit_test(a_soft_limit_that_is_set_is_kept),
-        cmocka_unit_test(the_soft_limit_refuses_nothing),
-        cmocka_unit_test(an_objects_charge_goes_with_it),
-        cmocka_unit_test(a_charge_follows_its_object),
-        cmocka_unit_test(young_charges_are_dropped_by_a_minor_collection),
-        cmocka_unit_test(bytes_outside_bring_collections),
-        cmocka_unit_test(bytes_outside_bring_none_while_disabled),
-        cmocka_unit_test(old_charges_bring_full_collections),
         cmocka_unit_test(a_program_near_its_limit_fails_clearly),
         cmocka_unit_test(a_program_with_room_never_fails),
         cmocka_unit_test(after_failing_a_program_that_drops_works_on),

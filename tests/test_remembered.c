@@ -19,12 +19,6 @@ static uint64_t logged(const struct world *world)
     return stats_of(world->heap).logged_objects;
 }
 
-static void make_old(struct world *world)
-{
-    gc_collect(world->mutator, GC_YOUNG, NULL);
-    gc_collect(world->mutator, GC_MIDDLE, NULL);
-}
-
 /* Stores into root[0]'s first word. */
 static void store(struct world *world, void *value)
 {

@@ -35,6 +35,12 @@ void world_end(struct world *world)
     world_free(world);
 }
 
+void make_old(struct world *world)
+{
+    gc_collect(world->mutator, GC_YOUNG, NULL);
+    gc_collect(world->mutator, GC_MIDDLE, NULL);
+}
+
 uint64_t collections_of(const gc_heap *heap)
 {
     gc_stats stats = stats_of(heap);

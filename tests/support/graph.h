@@ -27,6 +27,9 @@ struct world *make_plain(size_t nursery);
  * memory. */
 void world_end(struct world *world);
 
+/* Everything that is alive goes to gen2. */
+void make_old(struct world *world);
+
 /* Collections of all generations since the heap was made. */
 uint64_t collections_of(const gc_heap *heap);
 

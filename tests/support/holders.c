@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+#include "support/holders.h"
+
+struct node *old_node(struct world *world, int index)
+{
+    world->root[index] = make_node(world->mutator, 1000 + (uint64_t)index);
+    make_old(world);
+    assert_int_equal(gc_generation_of(world->mutator, world->root[index]), GC_OLD);
+    return world->root[index];
+}
+
+void **old_array(struct world *world, int index, size_t length)
+{
+    world->root[index] = make_array(world->mutator, &gc_type_references, length);
+    make_old(world);
+    assert_int_equal(gc_generation_of(world->mutator, world->root[index]), GC_OLD);
+    return world->root[index];
+}
+
+void store_new_node(struct world *world, void *object, void *slot, uint64_t value)
+{
+    gc_write(world->mutator, object, slot, make_node(world->mutator, value));
+}
+
+void check_node(struct world *world, const struct node *node, uint64_t value, unsigned generation)
+{
+    assert_true(gc_is_object(world->mutator, node));
+    assert_ptr_equal(gc_type_of(node), &node_type);
+    assert_int_equal(node->value, value);
+    assert_int_equal(gc_generation_of(world->mutator, node), generation);
+}

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Compaction, and memory given back.
+ */
+#include "support/items.h"
+
+/* ---- Compaction ---------------------------------------------------------- */
+
+static void sparse_blocks_are_compacted_by_themselves(void **state)
+{
+    struct world *world = make_plain(MIB);
+    gc_report report;
+    size_t moved = 0;
+    size_t live;
+
+    (void)state;
+    add_items(world, 300000, 100, 200);
+    make_old(world);
+    drop_items(world, 50);
+    live = live_items(world);
+    for (int full = 0; full < 5; full++) {
+        report = collect(world->mutator, GC_OLD);
+        moved += report.moved_bytes;
+    }
+    assert_true(moved > live / 4);
+    assert_int_equal(live_items(world), live);
+    assert_true(committed(world) <= 2 * live + 8 * MIB);
+    world_end(world);
+}
+
+static void dense_blocks_are_left_in_place(void **state)
+{
+    struct world *world = make_plain(MIB);
+
+    (void)state;
+    add_items(world, 100000, 100, 200);
+    make_old(world);
+    gc_collect(world->mutator, GC_OLD, NULL);
+    assert_true(collect(world->mutator, GC_OLD).moved_bytes < MIB);
+    world_end(world);
+}
+
+static void check_compaction(size_t count, size_t least, size_t most, uint64_t share)
+{
+    struct world *world = make_plain(0);
+    size_t live;
+    gc_report report;
+
+    add_items(world, scaled(count), least, most);
+    make_old(world);
+    drop_items(world, share);
+    live = live_items(world);
+    report = compact(world->mutator);
+    assert_int_equal(report.survived_bytes, live);
+    assert_int_equal(live_items(world), live);
+    if (committed(world) > live + live / 10 + MIB)
+        fail_msg("%zu to %zu bytes, 1 in %llu kept: %zu committed for %zu live", least, most,
+                 (unsigned long long)share, committed(world), live);
+    world_end(world);
+}
+
+static void after_gc_compact_little_more_than_the_live_is_committed(void **state)
+{
+    (void)state;
+    check_compaction(200000, 0, 1000, 1);
+    check_compaction(200000, 0, 1000, 3);
+    check_compaction(200000, 0, 1000, 30);
+    check_compaction(2000000, 0, 8, 2);
+    check_compaction(100000, 950, 1000, 2);
+    check_compaction(100000, 0, 1000, 100000000);
+}
+
+static void gc_compact_moves_around_what_is_pinned(void **state)
+{
+    struct world *world = make_plain(0);
+    struct item *pinned[20];
+    struct item *item;
+    size_t live;
+
+    (void)state;
+    add_items(world, 50000, 0, 500);
+    make_old(world);
+    drop_items(world, 4);
+    item = world->root[0];
+    for (size_t i = 0; i < 20; i++) {
+        for (int skip = 0; skip < 100; skip++)
+            item = item->next;
+        pinned[i] = item;
+        assert_int_equal(gc_pin(world->mutator, item), GC_OK);
+    }
+    live = live_items(world);
+    gc_compact(world->mutator, NULL);
+    assert_int_equal(live_items(world), live);
+    item = world->root[0];
+    for (size_t i = 0; i < 20; i++) {
+        for (int skip = 0; skip < 100; skip++)
+            item = item->next;
+        assert_ptr_equal(item, pinned[i]);
+        assert_int_equal(gc_unpin(world->mutator, item), GC_OK);
+    }
+    gc_compact(world->mutator, NULL);
+    assert_true(committed(world) <= live + live / 10 + MIB);
+    assert_int_equal(live_items(world), live);
+    world_end(world);
+}
+
+static void an_object_pinned_once_stays_through_gc_compact(void **state)
+{
+    struct world *world = make_plain(0);
+    struct item *pinned;
+
+    (void)state;
+    add_items(world, 5000, 0, 500);
+    make_old(world);
+    drop_items(world, 10);
+    pinned = world->root[0];
+    assert_int_equal(gc_pin_once(world->mutator, pinned), GC_OK);
+    gc_compact(world->mutator, NULL);
+    assert_ptr_equal(world->root[0], pinned);
+    live_items(world);
+    world_end(world);
+}
+
+/* Regression: the pin for one collection hid the object from the pin phase, and
+ * its block, in which nothing else lived, was freed. */
+static void a_pin_once_and_an_ambiguous_root_on_one_object_keep_it(void **state)
+{
+    struct world *world = make_plain(MIB);
+    uintptr_t word = 0;
+
+    (void)state;
+    gc_root_range_add(world->heap, &word, 1, GC_AMBIGUOUS);
+    for (unsigned g = 0; g < GC_GENERATIONS; g++) {
+        struct node *node = make_node(world->mutator, g);
+
+        word = (uintptr_t)node;
+        assert_int_equal(gc_pin_once(world->mutator, node), GC_OK);
+        gc_collect(world->mutator, g, NULL);
+        assert_true(gc_is_object(world->mutator, node));
+        assert_int_equal(node->value, g);
+    }
+    world_end(world);
+}
+
+static void the_heap_goes_on_after_gc_compact(void **state)
+{
+    struct world *world = make_plain(0);
+
+    (void)state;
+    for (int round = 0; round < 10; round++) {
+        add_items(world, scaled(20000), 0, 1000);
+        gc_compact(world->mutator, NULL);
+        drop_items(world, 3);
+        live_items(world);
+    }
+    world_end(world);
+}
+
+static void gc_compact_twice_moves_little_the_second_time(void **state)
+{
+    struct world *world = make_plain(0);
+    size_t before;
+
+    (void)state;
+    add_items(world, 50000, 0, 500);
+    make_old(world);
+    drop_items(world, 3);
+    gc_compact(world->mutator, NULL);
+    gc_compact(world->mutator, NULL);
+    before = committed(world);
+    gc_compact(world->mutator, NULL);
+    assert_true(committed(world) <= before);
+    live_items(world);
+    world_end(world);
+}
+
+/* ---- Memory given back --------------------------------------------------- */
+
+static void gc_trim_gives_free_memory_back_at_once(void **state)
+{
+    struct world *world = make_plain(MIB);
+    size_t before;
+    size_t given;
+
+    (void)state;
+    add_items(world, 200000, 100, 500);
+    make_old(world);
+    world->root[0] = NULL;
+    gc_collect(world->mutator, GC_OLD, NULL);
+    before = committed(world);
+    given = gc_trim(world->mutator);
+    assert_int_equal(committed(world), before - given);
+    assert_true(committed(world) <= 8 * MIB);
+    assert_int_equal(gc_trim(world->mutator), 0);
+    add_items(world, 20000, 100, 500);
+    live_items(world);
+    world_end(world);
+}
+
+static void memory_that_was_given_back_reads_as_zero(void **state)
+{
+    struct world *world = make_plain(MIB);
+
+    (void)state;
+    for (int round = 0; round < 3; round++) {
+        add_items(world, 20000, 100, 500);
+        make_old(world);
+        world->root[0] = NULL;
+        gc_compact(world->mutator, NULL);
+        gc_trim(world->mutator);
+        for (int i = 0; i < 20000; i++) {
+            uint64_t *words = make_array(world->mutator, &gc_type_words, 40);
+
+            for (int word = 0; word < 40; word++)
+                assert_int_equal(words[word], 0);
+        }
+    }
+    world_end(world);
+}
+
+/* With a delay of three, free memory is given back by the third full collection
+ * that needs less, not before. */
+static void free_memory_waits_as_long_as_is_asked(void **state)
+{
+    gc_options options = plain_options(MIB);
+    struct world *world;
+    size_t most;
+
+    (void)state;
+    options.decommit_delay = 3;
+    world = world_make(&options);
+    add_items(world, 100000, 100, 500);
+    gc_collect(world->mutator, GC_OLD, NULL);
+    gc_collect(world->mutator, GC_OLD, NULL);
+    world->root[0] = NULL;
+    gc_collect(world->mutator, GC_OLD, NULL);
+    most = committed(world);
+    for (int i = 0; i < 2; i++) {
+        gc_collect(world->mutator, GC_OLD, NULL);
+        assert_true(committed(world) > most / 2);
+    }
+    gc_collect(world->mutator, GC_OLD, NULL);
+    assert_true(committed(world) < most / 2);
+    world_end(world);
+}
+
+/* A spike of 300 MiB, of which `kept` per cent stay, then two full
+ * collections: what the process holds more than before. */
+static void check_resident(uint64_t share, size_t bytes)
+{
+    size_t base = resident_bytes();
+    struct world *world = make_plain(0);
+    size_t live;
+    size_t now;
+
+    add_items(world, 300 * MIB / (bytes + 32), bytes, bytes);
+    assert_true(resident_bytes() - base >= 300 * MIB);
+    drop_items(world, share);
+    live = live_items(world);
+    gc_collect(world->mutator, GC_OLD, NULL);
+    gc_collect(world->mutator, GC_OLD, NULL);
+    now = resident_bytes() - base;
+    if (now > live + live / 2)
+        fail_msg("%zu resident for %zu live (1 in %llu of %zu bytes)", now, live,
+                 (unsigned long long)share, bytes);
+    assert_int_equal(live_items(world), live);
+    world_end(world);
+}
+
+static void resident_memory_falls_after_a_spike(void **state)
+{
+    (void)state;
+    if (is_slowed())
+        skip();
+    check_resident(3, 200);
+    check_resident(10, 200);
+    check_resident(10, 40);
+    check_resident(3, 1000);
+    check_resident(10, 50000);
+}
+
+static void resident_memory_falls_when_a_lifetime_ends_at_once(void **state)
+{
+    size_t base = resident_bytes();
+    struct world *world;
+    size_t live;
+
+    (void)state;
+    if (is_slowed())
+        skip();
+    world = make_plain(0);
+    add_items(world, 200000, 200, 200);
+    live = live_items(world);
+    world->root[1] = world->root[0];
+    world->root[0] = NULL;
+    add_items(world, 1300000, 200, 200);
+    world->root[0] = world->root[1];
+    gc_collect(world->mutator, GC_OLD, NULL);
+    gc_collect(world->mutator, GC_OLD, NULL);
+    assert_true(resident_bytes() - base <= live + live / 2);
+    assert_int_equal(live_items(world), live);
+    world_end(world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sparse_blocks_are_compacted_by_themselves),
+        cmocka_unit_test(dense_blocks_are_left_in_place),
+        cmocka_unit_test(after_gc_compact_little_more_than_the_live_is_committed),
+        cmocka_unit_test(gc_compact_moves_around_what_is_pinned),
+        cmocka_unit_test(an_object_pinned_once_stays_through_gc_compact),
+        cmocka_unit_test(a_pin_once_and_an_ambiguous_root_on_one_object_keep_it),
+        cmocka_unit_test(the_heap_goes_on_after_gc_compact),
+        cmocka_unit_test(gc_compact_twice_moves_little_the_second_time),
+        cmocka_unit_test(gc_trim_gives_free_memory_back_at_once),
+        cmocka_unit_test(free_memory_waits_as_long_as_is_asked),
+        cmocka_unit_test(memory_that_was_given_back_reads_as_zero),
+        cmocka_unit_test(resident_memory_falls_after_a_spike),
+        cmocka_unit_test(resident_memory_falls_when_a_lifetime_ends_at_once),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
