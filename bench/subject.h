@@ -179,14 +179,11 @@ static inline void subject_trim(subject *s)
     gc_trim(s);
 }
 
-/* The longest pause in a heap that a thread had to itself. */
-static uint64_t subject_thread_pause_ns;
-
 /* Longest pause of the collector in microseconds; below 0 if it cannot say. */
 static inline double subject_pause_max_us(subject *s)
 {
     gc_stats stats = {.size = sizeof stats};
-    uint64_t most = __atomic_load_n(&subject_thread_pause_ns, __ATOMIC_RELAXED);
+    uint64_t most = 0;
 
     if (gc_stats_get(gc_mutator_heap(s), &stats) != GC_OK)
         return -1;
@@ -214,22 +211,25 @@ static inline subject_pauses subject_young_pauses(subject *s)
                             stats.generations[GC_YOUNG].pause_total_ns};
 }
 
-/* Threads. Until a heap can be shared, each thread has a heap of its own. */
+/* Threads share the heap. */
 static inline subject *subject_thread_open(subject *parent)
 {
-    (void)parent;
-    return subject_open();
+    gc_mutator *mutator;
+
+    if (gc_mutator_attach(gc_mutator_heap(parent), &mutator) != GC_OK)
+        subject_no_memory();
+    return mutator;
 }
 
 static inline void subject_thread_close(subject *s)
 {
-    uint64_t pause = (uint64_t)(subject_pause_max_us(s) * 1e3);
-    uint64_t most = __atomic_load_n(&subject_thread_pause_ns, __ATOMIC_RELAXED);
+    gc_mutator_detach(s);
+}
 
-    while (pause > most && !__atomic_compare_exchange_n(&subject_thread_pause_ns, &most, pause,
-                                                        false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-        continue;
-    subject_close(s);
+/* Something that blocks: nobody has to wait for this thread meanwhile. */
+static inline void subject_wait(subject *s, void *(*act)(void *data), void *data)
+{
+    (void)gc_call_parked(s, act, data);
 }
 
 /* ---- Everyone else ------------------------------------------------------ */
@@ -268,6 +268,7 @@ static inline void subject_nothing(subject *s, const void *what)
 #define subject_root(s, slot) subject_nothing(s, slot)
 #define subject_thread_open(parent) (parent)
 #define subject_thread_close(s) subject_nothing(s, NULL)
+#define subject_wait(s, act, data) ((void)(s), (void)act(data))
 
 /* A handle is a word that the subject's own means keep: see handle_new. */
 typedef struct handle {

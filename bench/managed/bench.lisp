@@ -58,14 +58,15 @@
             do (setf *peak-kib* (parse-integer line :start 6 :junk-allowed t)))))
 
 (defun start ()
-  (setf *start-usage* (usage)
+  (setf *allocated* (- (sb-ext:get-bytes-consed))
+        *start-usage* (usage)
         *start-ns* (now)))
 
 (defun stop ()
   (when (zerop *stop-ns*)
     (setf *stop-ns* (now)
           *stop-usage* (usage)
-          *allocated* (sb-ext:get-bytes-consed))
+          *allocated* (+ *allocated* (sb-ext:get-bytes-consed)))
     (read-peak)))
 
 (defun bucket (ns)

@@ -71,14 +71,17 @@
         (set! peak-kib (car (numbers-in line)))))
     (lines-of "/proc/self/status")))
 
+(define (allocated-so-far) (+ (bytes-allocated) (bytes-deallocated)))
+
 (define (start)
+  (set! allocated (- (allocated-so-far)))
   (set! start-ticks (ticks))
   (set! start-ns (now)))
 
 (define (stop)
   (when (= stop-ns 0)
     (set! stop-ns (now))
-    (set! allocated (+ (bytes-allocated) (bytes-deallocated)))
+    (set! allocated (+ allocated (allocated-so-far)))
     (set! stop-ticks (ticks))
     (read-peak)))
 

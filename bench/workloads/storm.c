@@ -99,6 +99,13 @@ static void *run_lane(void *argument)
     return NULL;
 }
 
+static void *join_lanes(void *threads)
+{
+    for (size_t i = 0; i < *(size_t *)threads; i++)
+        pthread_join(lanes[i].thread, NULL);
+    return NULL;
+}
+
 static uint64_t work(subject *s, bench *b)
 {
     size_t threads = b->parameter > 0 ? (size_t)b->parameter : 1;
@@ -117,10 +124,9 @@ static uint64_t work(subject *s, bench *b)
         if (pthread_create(&l->thread, NULL, run_lane, l) != 0)
             subject_no_memory();
     }
-    for (size_t i = 0; i < threads; i++) {
-        pthread_join(lanes[i].thread, NULL);
+    subject_wait(s, join_lanes, &threads);
+    for (size_t i = 0; i < threads; i++)
         check = digest(check, lanes[i].check);
-    }
     return check;
 }
 
