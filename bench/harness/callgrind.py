@@ -33,8 +33,8 @@ class Cost:
 
 COSTS = [
     Cost("allocation", "allocate", "loop", 15, "objects of 32 bytes that die, with collections"),
-    Cost("barrier, young object", "barrier-young", "loop", 5, "the fast path"),
-    Cost("barrier, old object, noted", "barrier-old-noted", "walk", 6,
+    Cost("barrier, young object", "barrier-young", "loop", 6, "the fast path"),
+    Cost("barrier, old object, noted", "barrier-old-noted", "walk", 7,
          "stored into since a collection"),
     Cost("barrier, old object, first", "barrier-old-first", "walk", 140,
          "stores a young one: is noted"),
