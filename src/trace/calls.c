@@ -325,20 +325,36 @@ static void settle_page(struct gc_calls *calls, struct gc_call_page *page,
     }
 }
 
-/* Takes the lists off before any page is filed anew. */
+static struct gc_call_page *reverse(struct gc_call_page *list)
+{
+    struct gc_call_page *reversed = NULL;
+
+    while (list != NULL) {
+        struct gc_call_page *next = list->next_of_age;
+
+        list->next_of_age = reversed;
+        reversed = list;
+        list = next;
+    }
+    return reversed;
+}
+
+/* Takes the lists off before any page is filed anew, at the head of its list.
+ * Those filed first come first, the oldest before all, so that what is found is
+ * all but in order. */
 struct gc_call *gc_calls_find_dead(struct gc_calls *calls, struct gc_tracer *tracer)
 {
     struct gc_call_page *lists[GC_GENERATIONS];
     struct gc_call *dead = NULL;
 
     for (unsigned age = 0; age <= tracer->oldest; age++) {
-        lists[age] = calls->by_age[age];
+        lists[age] = reverse(calls->by_age[age]);
         calls->by_age[age] = NULL;
     }
-    for (unsigned age = 0; age <= tracer->oldest; age++)
+    for (unsigned age = tracer->oldest + 1; age-- > 0;)
         for (struct gc_call_page *page = lists[age], *next; page != NULL; page = next) {
             next = page->next_of_age;
-            page->youngest = GC_FROZEN;
+            page->youngest = GC_GENERATIONS;
             settle_page(calls, page, tracer, &dead);
         }
     return dead;
