@@ -192,7 +192,8 @@ static void condemn_large(struct gc_collector *collector, const struct gc_reques
 }
 
 /* Where nearly all of gen1 lives, most of its collections would only find that
- * again: it goes up as it is, its dead with it, till the next full one. */
+ * again: it goes up as it is, its dead with it, till the next full one. Not
+ * while gen2 has many holes, which copies of gen1 fill. */
 static bool shall_pass_middle(const struct gc_collector *collector,
                               const struct gc_request *request)
 {
@@ -200,7 +201,7 @@ static bool shall_pass_middle(const struct gc_collector *collector,
 
     return request->generation == GC_MIDDLE && request->reason == GC_REASON_COUNT &&
            collector->stress == 0 && pace->survival_percent[GC_MIDDLE] >= DENSE_PERCENT &&
-           pace->middle_passes < MOST_PASSES;
+           pace->middle_passes < MOST_PASSES && !is_scattered(collector);
 }
 
 static void pass_list(struct gc_collector *collector, uint32_t block)

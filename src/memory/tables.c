@@ -111,13 +111,19 @@ void gc_tables_decommit(struct gc_tables *tables, uint32_t first, uint32_t count
 }
 
 /* Steps over what stands at `at` in a run: an object, or a zeroed word (false). */
-static bool next_object(uintptr_t *at, uintptr_t *object)
+GC_ALWAYS_INLINE bool next_object(uintptr_t *at, uintptr_t *object)
 {
     uint64_t word = __atomic_load_n((uint64_t *)*at, __ATOMIC_RELAXED);
 
     if (word == 0) {
         *at += GC_GRANULE_BYTES;
         return false;
+    }
+    if (GC_LIKELY((word & GC_WORD_TAGS) == 0) &&
+        GC_LIKELY(gc_header_type(word)->object_bytes <= GC_SMALL_BYTES)) {
+        *object = *at + GC_HEADER_BYTES;
+        *at += gc_header_type(word)->object_bytes;
+        return true;
     }
     *object = *at + GC_HEADER_BYTES + ((word & GC_WORD_TAGS) == GC_LENGTH_TAG ? sizeof word : 0);
     *at = gc_object_end(gc_object_type(*object), *object);

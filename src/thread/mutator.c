@@ -57,9 +57,11 @@ bool gc_mutator_refill(struct gc_mutator *mutator, struct gc_spaces *spaces, siz
 
 void gc_mutator_open(struct gc_mutator *mutator)
 {
+    /* The limit first: its store waits for those before it. Nobody but this
+     * thread allocates in the run. */
+    gc_mutator_set_limit(mutator);
     if (mutator->run.block != GC_NO_BLOCK)
         gc_run_zero(&mutator->run);
-    gc_mutator_set_limit(mutator);
 }
 
 void gc_mutator_retire_run(struct gc_mutator *mutator, struct gc_spaces *spaces)
