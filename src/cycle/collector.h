@@ -9,6 +9,7 @@
 #include "cycle/quarantine.h"
 #include "memory/attachments.h"
 #include "space/spaces.h"
+#include "thread/coroutine.h"
 #include "thread/handshake.h"
 #include "trace/handles.h"
 #include "trace/remembered.h"
@@ -75,7 +76,8 @@ struct gc_collector {
     struct gc_weakrefs weakrefs;
     struct gc_calls calls;
     struct gc_set pinned_once; /* keys: objects */
-    struct gc_world world;     /* the threads, and the lock of all that is here */
+    struct gc_coroutine *coroutines;
+    struct gc_world world; /* the threads, and the lock of all that is here */
     struct gc_run born_pinned[GC_BLOCK_AMBIGUOUS + 1]; /* runs of pinning blocks, by kind */
     struct gc_run idle_run;                            /* left by a mutator that was detached */
     struct gc_pace pace;
@@ -127,6 +129,10 @@ static inline size_t gc_middle_bytes(const struct gc_collector *collector)
 {
     return collector->spaces.generations[GC_MIDDLE].bytes;
 }
+
+/* Calls `visit` for the frames of all stacks. */
+typedef void gc_frame_fn(gc_frame *frame, void *data);
+void gc_visit_frames(const struct gc_collector *collector, gc_frame_fn *visit, void *data);
 
 /* Bytes of gen1 and gen2 and outside, for pacing. */
 size_t gc_held_bytes(const struct gc_collector *collector);

@@ -2,6 +2,7 @@
  *
  * All ambiguous words of a heap, before anything moves.
  */
+#include "base/check.h"
 #include "cycle/phases.h"
 #include "thread/stack.h"
 #include "trace/scan.h"
@@ -19,14 +20,30 @@ static void pin_words(const uintptr_t *words, size_t count, void *data)
 }
 
 /* All are parked, the one that collects too. */
+static void pin_mutator(struct gc_collector *collector, const struct gc_mutator *mutator)
+{
+    const struct gc_coroutine *coroutine = mutator->coroutine;
+
+    if (!gc_mutator_is_on_its_stack(mutator))
+        gc_misuse("gc_coroutine_switch", "a thread is not on the stack that it switched to");
+    if (coroutine == NULL || coroutine->exactness == GC_AMBIGUOUS)
+        gc_stack_scan_frozen(mutator->top, mutator->stack_base, pin_words, &collector->tracer);
+    if (coroutine != NULL)
+        gc_left_scan(&mutator->home, mutator->home_base, pin_words, &collector->tracer);
+}
+
 static void pin_stacks(struct gc_collector *collector)
 {
-    struct gc_mutator *mutator = collector->world.mutators;
+    const struct gc_mutator *mutator = collector->world.mutators;
+    const struct gc_coroutine *coroutine = collector->coroutines;
 
     if (collector->stacks == GC_STACKS_EXACT)
         return;
     for (; mutator != NULL; mutator = mutator->next)
-        gc_stack_scan_frozen(mutator->top, mutator->stack_base, pin_words, &collector->tracer);
+        pin_mutator(collector, mutator);
+    for (; coroutine != NULL; coroutine = coroutine->next)
+        if (coroutine->on == NULL && coroutine->exactness == GC_AMBIGUOUS)
+            gc_left_scan(&coroutine->left, coroutine->base, pin_words, &collector->tracer);
 }
 
 static void pin_ranges(struct gc_collector *collector)

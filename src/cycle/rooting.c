@@ -162,14 +162,31 @@ static void trace_handles(struct gc_collector *collector)
     }
 }
 
-static void trace_frames(struct gc_collector *collector)
+static void trace_slots(gc_frame *frame, void *data)
 {
-    struct gc_mutator *mutator = collector->world.mutators;
+    for (size_t i = 0; i < frame->count; i++)
+        gc_trace_root(data, frame->slots[i]);
+}
 
-    for (; mutator != NULL; mutator = mutator->next)
-        for (gc_frame *frame = mutator->fast.frames; frame != NULL; frame = frame->below)
-            for (size_t i = 0; i < frame->count; i++)
-                gc_trace_root(&collector->tracer, frame->slots[i]);
+static void visit_frames(gc_frame *frame, gc_frame_fn *visit, void *data)
+{
+    for (; frame != NULL; frame = frame->below)
+        visit(frame, data);
+}
+
+void gc_visit_frames(const struct gc_collector *collector, gc_frame_fn *visit, void *data)
+{
+    const struct gc_mutator *mutator = collector->world.mutators;
+    const struct gc_coroutine *coroutine = collector->coroutines;
+
+    for (; mutator != NULL; mutator = mutator->next) {
+        visit_frames(mutator->fast.frames, visit, data);
+        if (mutator->coroutine != NULL)
+            visit_frames(mutator->home.frames, visit, data);
+    }
+    for (; coroutine != NULL; coroutine = coroutine->next)
+        if (coroutine->on == NULL)
+            visit_frames(coroutine->left.frames, visit, data);
 }
 
 void gc_trace_roots(struct gc_collector *collector)
@@ -182,6 +199,6 @@ void gc_trace_roots(struct gc_collector *collector)
     trace_ranges(collector);
     trace_callbacks(collector);
     trace_handles(collector);
-    trace_frames(collector);
+    gc_visit_frames(collector, trace_slots, &collector->tracer);
     gc_calls_trace(&collector->calls, &collector->tracer);
 }

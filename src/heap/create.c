@@ -51,9 +51,9 @@ void gc_heap_count_overhead(gc_heap *heap)
         lanes + sizeof *heap + gc_roots_bytes(&collector->roots) +
         gc_attachments_bytes(&collector->pins) + gc_attachments_bytes(&collector->charges) +
         gc_set_bytes(&collector->pinned_once) + mutator_bytes(collector->world.mutators) +
-        mutator_bytes(heap->detached) + gc_attachments_bytes(&collector->hashes) +
-        gc_weakrefs_bytes(&collector->weakrefs) + gc_calls_bytes(&collector->calls) +
-        gc_ephemerons_bytes(&collector->tracer.ephemerons) +
+        mutator_bytes(heap->detached) + gc_heap_coroutine_bytes(heap) +
+        gc_attachments_bytes(&collector->hashes) + gc_weakrefs_bytes(&collector->weakrefs) +
+        gc_calls_bytes(&collector->calls) + gc_ephemerons_bytes(&collector->tracer.ephemerons) +
         gc_quarantine_bytes(&collector->quarantine) +
         collector->handles.page_count * sizeof(struct gc_handle_page) +
         collector->blocks.chunk_count * sizeof(struct gc_chunk);
@@ -224,6 +224,7 @@ void gc_heap_destroy(gc_heap *heap)
     gc_heap_unlock(heap);
     gc_heap_finalize_all(heap);
     free_mutators(heap);
+    gc_heap_free_coroutines(heap);
     destroy_parts(heap);
     gc_os.free(heap);
 }

@@ -54,6 +54,10 @@ static inline void gc_heap_unlock(const gc_heap *heap)
     gc_world_unlock((struct gc_world *)(uintptr_t)&heap->collector.world);
 }
 
+/* Coroutines that were not unregistered (coroutines.c). */
+void gc_heap_free_coroutines(gc_heap *heap);
+size_t gc_heap_coroutine_bytes(const gc_heap *heap);
+
 /* Has threads named that do not stop in time, as the options say (mutators.c). */
 void gc_heap_set_watchdog(gc_heap *heap);
 

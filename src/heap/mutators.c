@@ -35,6 +35,8 @@ static void let_go(gc_mutator *mutator)
 
     gc_flush_log(collector, mutator);
     gc_mutator_give_run(mutator, &collector->spaces, &collector->idle_run);
+    if (mutator->coroutine != NULL) /* the thread ended on it */
+        __atomic_store_n(&mutator->coroutine->on, NULL, __ATOMIC_RELAXED);
     gc_world_leave(mutator);
     give_mutator(mutator->heap, mutator);
 }
@@ -65,7 +67,7 @@ gc_status gc_mutator_attach(gc_heap *heap, gc_mutator **mutator)
         return GC_NO_MEMORY;
     made->heap = heap;
     made->thread = gc_os_thread();
-    made->stack_base = gc_os_stack_base();
+    made->stack_base = made->home_base = gc_os_stack_base();
     if (heap->options.watchdog_ms != 0)
         gc_os_thread_name(made->name);
     joined = gc_world_join(&collector->world, made);
@@ -88,6 +90,8 @@ void gc_mutator_detach(gc_mutator *mutator)
     gc_check_may_end(mutator, "gc_mutator_detach");
     if (mutator->fast.frames != NULL)
         gc_misuse("gc_mutator_detach", "frames are still pushed");
+    if (mutator->coroutine != NULL)
+        gc_misuse("gc_mutator_detach", "the thread is on a coroutine's stack");
     if (mutator->draining != 0)
         gc_misuse("gc_mutator_detach", "called from a finalizer, or one was left by longjmp");
     heap = mutator->heap;

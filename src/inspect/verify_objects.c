@@ -247,10 +247,15 @@ static void verify_queued(struct gc_verifier *verifier)
         }
 }
 
+static void verify_frame(gc_frame *frame, void *data)
+{
+    for (size_t i = 0; i < frame->count; i++)
+        verify_edge(data, (uintptr_t)frame->slots[i], gc_load_word(frame->slots[i]));
+}
+
 void gc_verify_roots(struct gc_verifier *verifier)
 {
     const struct gc_set *slots = &verifier->collector->roots.slots;
-    struct gc_mutator *mutator = verifier->collector->world.mutators;
 
     for (size_t i = 0; i < slots->count; i++) {
         const struct gc_key *key = gc_set_at(slots, i);
@@ -260,8 +265,5 @@ void gc_verify_roots(struct gc_verifier *verifier)
     verify_ranges(verifier);
     verify_handles(verifier);
     verify_queued(verifier);
-    for (; mutator != NULL; mutator = mutator->next)
-        for (gc_frame *frame = mutator->fast.frames; frame != NULL; frame = frame->below)
-            for (size_t i = 0; i < frame->count; i++)
-                verify_edge(verifier, (uintptr_t)frame->slots[i], gc_load_word(frame->slots[i]));
+    gc_visit_frames(verifier->collector, verify_frame, verifier);
 }

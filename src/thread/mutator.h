@@ -36,6 +36,16 @@ enum {
 /* bump and limit of a mutator without a run. */
 enum { GC_NO_ROOM = GC_HEADER_BYTES };
 
+enum { GC_SPILLED_WORDS = 48 };
+
+/* What a stack was left with by a thread that switched to another; see
+ * thread/coroutine.h. */
+struct gc_left {
+    gc_frame *frames;
+    struct gc_stack_top top;             /* address 0: nothing has run on it */
+    uintptr_t spilled[GC_SPILLED_WORDS]; /* registers among them: they go with the switch */
+};
+
 struct gc_mutator {
     gc_mutator_fast fast; /* limit and bump are shared; written by atomic stores */
     struct gc_heap *heap;
@@ -44,10 +54,11 @@ struct gc_mutator {
     struct gc_mutator *next_of_thread;
     struct gc_run run; /* shared; changed under the lock. Its bump is stale */
     uintptr_t thread;
-    uintptr_t stack_base;           /* highest address, exclusive */
+    uintptr_t stack_base;           /* of the stack it runs on: highest address, exclusive */
+    uintptr_t home_base;            /* the same of the thread's own */
     struct gc_stack_top top;        /* while parked */
     struct gc_coroutine *coroutine; /* whose stack it runs on; NULL: the thread's own */
-    struct gc_coroutine *home;      /* what the thread's own was left with, meanwhile */
+    struct gc_left home;            /* what the thread's own was left with, meanwhile */
     unsigned watching;              /* shared; atomic */
     bool aside;                     /* parked by a slow path, not by the embedder */
     bool in_limit_callback;
