@@ -201,6 +201,7 @@ gc_status gc_heap_create(const gc_options *options, gc_heap **heap)
         return GC_NO_MEMORY;
     }
     configure(made, &settings);
+    gc_heaps_add(made);
     *heap = made;
     return GC_OK;
 }
@@ -225,6 +226,7 @@ void gc_heap_destroy(gc_heap *heap)
     gc_heap_finalize_all(heap);
     free_mutators(heap);
     gc_heap_free_coroutines(heap);
+    gc_heaps_remove(heap);
     destroy_parts(heap);
     gc_os.free(heap);
 }

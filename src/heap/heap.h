@@ -24,6 +24,7 @@ struct gc_heap {
     uint64_t stress_chance; /* 0: exactly so many; else as many on average */
     size_t stress_left;     /* ... until the next */
     struct gc_fault_watcher fault_watcher;
+    gc_heap *next_heap; /* of those of this process (heaps.c) */
     /* Share of time near the limit. */
     uint64_t limit_started_ns; /* when the present run of limit collections began; 0 if none */
     uint64_t limit_collecting_ns;
@@ -138,6 +139,19 @@ void gc_heap_finalize_all(gc_heap *heap);
 
 /* Bytes that the heap holds besides blocks and their tables. */
 void gc_heap_count_overhead(gc_heap *heap);
+
+/* ---- All heaps (heaps.c). Thread: any. ---- */
+
+struct gc_heap_range {
+    uintptr_t base;
+    size_t bytes;
+};
+
+void gc_heaps_add(gc_heap *heap);
+void gc_heaps_remove(gc_heap *heap);
+
+/* The ranges of at most so many heaps; returns how many. */
+size_t gc_heaps_list(struct gc_heap_range *ranges, size_t most);
 
 /* ---- Stress (stress.c) ---- */
 

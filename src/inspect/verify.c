@@ -2,12 +2,13 @@
 #include "inspect/verify.h"
 
 #include "inspect/missing_root.h"
-#include "os/os.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { MOST_PRINTED = 20 };
+
+/* ---- Messages ---- */
 
 static bool shall_print(struct gc_verifier *verifier)
 {
@@ -19,16 +20,11 @@ static const char *name_of(const gc_type *type)
     return type != NULL && type->name != NULL ? type->name : "?";
 }
 
-static unsigned generation_at(const struct gc_verifier *verifier, uintptr_t address)
-{
-    return verifier->tables->blocks[gc_block_of(verifier->tables, address)].generation;
-}
-
 void gc_fault_object(struct gc_verifier *verifier, const char *what)
 {
     if (shall_print(verifier))
         fprintf(stderr, "strata: verify: %s at %p in gen%u: %s\n", name_of(verifier->type),
-                (void *)verifier->object, generation_at(verifier, verifier->object), what);
+                (void *)verifier->object, gc_verify_generation(verifier, verifier->object), what);
 }
 
 void gc_fault_slot(struct gc_verifier *verifier, uintptr_t slot, uintptr_t target, const char *what)
@@ -40,21 +36,32 @@ void gc_fault_slot(struct gc_verifier *verifier, uintptr_t slot, uintptr_t targe
     else
         fprintf(stderr, "strata: verify: %s at %p in gen%u, offset %zu -> %p: %s\n",
                 name_of(verifier->type), (void *)verifier->object,
-                generation_at(verifier, verifier->object), (size_t)(slot - verifier->object),
+                gc_verify_generation(verifier, verifier->object), (size_t)(slot - verifier->object),
                 (void *)target, what);
 }
 
 void gc_fault_block(struct gc_verifier *verifier, uint32_t block, const char *what)
 {
-    if (!shall_print(verifier))
-        return;
-    if (block == GC_NO_BLOCK)
-        fprintf(stderr, "strata: verify: heap: %s\n", what);
-    else
+    if (shall_print(verifier))
         fprintf(stderr, "strata: verify: block %u at %p in gen%u: %s\n", block,
                 (void *)gc_block_start(verifier->tables, block),
                 verifier->tables->blocks[block].generation, what);
 }
+
+void gc_fault_heap(struct gc_verifier *verifier, const char *what)
+{
+    if (shall_print(verifier))
+        fprintf(stderr, "strata: verify: heap: %s\n", what);
+}
+
+void gc_fault_note(struct gc_verifier *verifier, const char *note, uintptr_t object,
+                   const char *what)
+{
+    if (shall_print(verifier))
+        fprintf(stderr, "strata: verify: %s of %p: %s\n", note, (void *)object, what);
+}
+
+/* ---- What the parts share ---- */
 
 static bool add_holder(struct gc_set *set, uintptr_t holder)
 {
@@ -81,16 +88,38 @@ static void know_sets(struct gc_verifier *verifier)
 
     for (struct gc_mutator *mutator = collector->world.mutators; mutator != NULL;
          mutator = mutator->next)
-        for (size_t i = 0; known && i < mutator->log_count; i++)
+        for (size_t i = 0; known && i < gc_min(mutator->log_count, GC_MUTATOR_LOG); i++)
             known = add_holder(&verifier->logged, mutator->log[i]);
     verifier->sets_known = known;
 }
+
+static void know_other_heaps(struct gc_verifier *verifier)
+{
+    size_t count = gc_heaps_list(verifier->others, GC_VERIFY_HEAPS);
+
+    for (size_t i = 0; i < count; i++)
+        if (verifier->others[i].base != verifier->tables->base)
+            verifier->others[verifier->other_count++] = verifier->others[i];
+}
+
+void gc_verify_each(struct gc_verifier *verifier, gc_verify_object_fn *visit)
+{
+    size_t blocks = verifier->collector->blocks.chunks_high * GC_CHUNK_BLOCKS;
+
+    for (uint32_t block = 0; block < blocks; block++)
+        if (verifier->tables->state[block] != 0 &&
+            verifier->tables->blocks[block].kind != GC_BLOCK_FOLLOWER)
+            gc_block_visit_objects(verifier->tables, block, visit, verifier);
+    verifier->object = 0;
+    verifier->type = NULL;
+}
+
+/* ---- All of it ---- */
 
 /* Between collections what gen1 and gen2 hold does not change, nor what is frozen. */
 static void verify_counts(struct gc_verifier *verifier)
 {
     const struct gc_generation *generations = verifier->collector->spaces.generations;
-
     static const char *const faults[GC_AGES] = {
         NULL, "gen1's objects are not as many as it counts",
         "gen2's objects are not as many as it counts",
@@ -99,7 +128,28 @@ static void verify_counts(struct gc_verifier *verifier)
     for (unsigned i = GC_MIDDLE; i < GC_AGES; i++)
         if (verifier->bytes[i] != generations[i].bytes ||
             verifier->objects[i] != generations[i].objects)
-            gc_fault_block(verifier, GC_NO_BLOCK, faults[i]);
+            gc_fault_heap(verifier, faults[i]);
+    for (unsigned i = GC_YOUNG; i < GC_AGES; i++)
+        if (verifier->large_bytes[i] != generations[i].large_bytes)
+            gc_fault_heap(verifier, "a generation miscounts the bytes of its large objects");
+}
+
+static void verify_parts(struct gc_verifier *verifier)
+{
+    gc_verify_blocks(verifier);
+    if (verifier->faults == 0)
+        gc_verify_lists(verifier);
+    if (verifier->faults == 0)
+        gc_verify_layout(verifier);
+    if (verifier->faults != 0)
+        return;
+    know_sets(verifier);
+    know_other_heaps(verifier);
+    verify_counts(verifier);
+    gc_verify_weak(verifier);
+    gc_verify_objects(verifier);
+    gc_verify_sets(verifier);
+    gc_verify_roots(verifier);
 }
 
 size_t gc_verify_heap(struct gc_collector *collector)
@@ -109,16 +159,12 @@ size_t gc_verify_heap(struct gc_collector *collector)
     gc_set_create(&verifier.logged, sizeof(struct gc_key));
     gc_set_create(&verifier.remembered, sizeof(struct gc_key));
     gc_set_create(&verifier.frozen, sizeof(struct gc_key));
-    know_sets(&verifier);
-    gc_verify_blocks(&verifier);
-    if (verifier.faults == 0) { /* else objects cannot be found */
-        gc_verify_objects(&verifier);
-        gc_verify_roots(&verifier);
-        verify_counts(&verifier);
-    }
+    gc_set_create(&verifier.weakrefs, sizeof(struct gc_key));
+    verify_parts(&verifier);
     gc_set_destroy(&verifier.logged);
     gc_set_destroy(&verifier.remembered);
     gc_set_destroy(&verifier.frozen);
+    gc_set_destroy(&verifier.weakrefs);
     return verifier.faults;
 }
 

@@ -5,22 +5,33 @@
  */
 #include "inspect/verify.h"
 
+#include "inspect/missing_root.h"
 #include "trace/ephemerons.h"
 #include "trace/scan.h"
+
+#include <stdio.h>
+
+enum { TEXT_BYTES = 400 };
 
 static struct gc_verifier *verifier_of(struct gc_tracer *tracer)
 {
     return tracer->client;
 }
 
-static bool is_in(const struct gc_set *set, uintptr_t holder)
+/* ---- What is remembered ---- */
+
+static bool is_all_remembered(const struct gc_verifier *verifier, uintptr_t holder)
 {
-    return gc_set_find(set, (struct gc_key){holder, 0}) != NULL;
+    uint32_t block = gc_block_of(verifier->tables, holder);
+
+    return (verifier->tables->blocks[block].flags & GC_BLOCK_ALL_REMEMBERED) != 0;
 }
 
-static unsigned generation_of(const struct gc_verifier *verifier, uintptr_t object)
+/* Whether a holder's log byte and a set agree that it is in there. */
+static bool is_noted(const struct gc_verifier *verifier, uint8_t bit, const struct gc_set *set)
 {
-    return verifier->tables->blocks[gc_block_of(verifier->tables, object)].generation;
+    return (*gc_log_byte(verifier->object) & bit) != 0 &&
+           (!verifier->sets_known || gc_verify_is_in(set, verifier->object));
 }
 
 /* Whether the next collection of `target`'s generation will look at the holder. */
@@ -29,15 +40,10 @@ static bool is_remembered(const struct gc_verifier *verifier, uintptr_t slot, un
     uintptr_t holder = verifier->object;
     const struct gc_tables *tables = verifier->tables;
     uint8_t log = *gc_log_byte(holder);
-    bool in_log, in_old, in_frozen;
+    bool in_log = !verifier->sets_known || gc_verify_is_in(&verifier->logged, holder);
 
-    if (tables->blocks[gc_block_of(tables, holder)].flags & GC_BLOCK_ALL_REMEMBERED)
+    if (is_all_remembered(verifier, holder))
         return true;
-    in_log = verifier->sets_known ? is_in(&verifier->logged, holder) : true;
-    in_old = (log & GC_LOG_REMEMBERED) &&
-             (!verifier->sets_known || is_in(&verifier->remembered, holder));
-    in_frozen =
-        (log & GC_LOG_FROZEN) && (!verifier->sets_known || is_in(&verifier->frozen, holder));
     if (gc_has_cards(tables, holder)) {
         if (tables->lines[gc_line_of(tables, slot)] < gc_card_for(target))
             return false;
@@ -45,42 +51,112 @@ static bool is_remembered(const struct gc_verifier *verifier, uintptr_t slot, un
     } else {
         in_log = in_log && !(log & GC_LOG_ARMED);
     }
-    return in_log || (target >= GC_MIDDLE && in_old) || (target == GC_OLD && in_frozen);
+    return in_log ||
+           (target >= GC_MIDDLE && is_noted(verifier, GC_LOG_REMEMBERED, &verifier->remembered)) ||
+           (target == GC_OLD && is_noted(verifier, GC_LOG_FROZEN, &verifier->frozen));
 }
 
-static void verify_edge(struct gc_verifier *verifier, uintptr_t slot, uintptr_t word)
+/* R2: the log byte says what the sets have. A leaf is never armed. */
+static void verify_log_byte(struct gc_verifier *verifier, unsigned generation)
 {
-    const struct gc_collector *collector = verifier->collector;
-    uintptr_t target = word & ~(uintptr_t)7;
-    uint32_t block;
+    uintptr_t object = verifier->object;
+    uint8_t log = *gc_log_byte(object);
+    bool has_cards = gc_has_cards(verifier->tables, object), in_log;
 
-    if (!gc_in_range(verifier->tables, word) || !(collector->tracer.tags >> (word & 7) & 1))
+    if (log & ~(GC_LOG_ARMED | GC_LOG_REMEMBERED | GC_LOG_NOTED | GC_LOG_FROZEN))
+        gc_fault_object(verifier, "has a log byte of no meaning");
+    if (generation == GC_YOUNG && log != 0)
+        gc_fault_object(verifier, "is young, but its log byte is set");
+    if (generation == GC_YOUNG || !verifier->sets_known || is_all_remembered(verifier, object))
         return;
-    block = gc_block_of(verifier->tables, target);
-    if (verifier->tables->state[block] == 0) {
+    in_log = gc_verify_is_in(&verifier->logged, object);
+    if ((log & GC_LOG_NOTED) && (!has_cards || !in_log))
+        gc_fault_object(verifier, "says that the log holds it, but it does not (R2)");
+    if (verifier->type->kind != GC_KIND_LEAF && !(log & GC_LOG_ARMED) && (has_cards || !in_log))
+        gc_fault_object(verifier, "is disarmed, but the log does not hold it: stores into it would "
+                                  "be missed (R2)");
+    if ((log & GC_LOG_REMEMBERED) && !gc_verify_is_in(&verifier->remembered, object))
+        gc_fault_object(verifier, "says that the set of old holders has it, but it has not");
+    if ((log & GC_LOG_FROZEN) && !gc_verify_is_in(&verifier->frozen, object))
+        gc_fault_object(verifier, "says that the set of frozen holders has it, but it has not");
+}
+
+/* ---- References ---- */
+
+/* To what was left, and how it was left, if that is known. */
+static void fault_stale(struct gc_verifier *verifier, uintptr_t slot, uintptr_t word)
+{
+    char text[TEXT_BYTES] = "leads to ";
+    size_t used = sizeof "leads to " - 1;
+    struct gc_stale stale;
+
+    if (!gc_quarantine_explain(&verifier->collector->quarantine, word & ~(uintptr_t)7, &stale)) {
         gc_fault_slot(verifier, slot, word, "leads to memory that was freed or evacuated");
         return;
     }
-    if (!gc_is_reference(verifier->tables, target)) {
+    gc_stale_describe(&stale, word & ~(uintptr_t)7, text + used, sizeof text - used);
+    gc_fault_slot(verifier, slot, word, text);
+}
+
+static void fault_target(struct gc_verifier *verifier, uintptr_t slot, uintptr_t word)
+{
+    uintptr_t target = word & ~(uintptr_t)7;
+    uintptr_t object = gc_object_containing(verifier->tables, target + 1);
+    char text[TEXT_BYTES];
+
+    if (object == 0) {
         gc_fault_slot(verifier, slot, word, "leads to no object");
+        return;
+    }
+    (void)snprintf(text, sizeof text, "leads into the middle of a %.100s at %p",
+                   gc_object_type(object)->name, (void *)object);
+    gc_fault_slot(verifier, slot, word, text);
+}
+
+static bool is_in_other_heap(const struct gc_verifier *verifier, uintptr_t word)
+{
+    for (size_t i = 0; i < verifier->other_count; i++)
+        if (word - verifier->others[i].base < verifier->others[i].bytes)
+            return true;
+    return false;
+}
+
+void gc_verify_edge(struct gc_verifier *verifier, uintptr_t slot, uintptr_t word)
+{
+    const struct gc_collector *collector = verifier->collector;
+    uintptr_t target = word & ~(uintptr_t)7;
+
+    if (!(collector->tracer.tags >> (word & 7) & 1))
+        return;
+    if (!gc_in_range(verifier->tables, word)) {
+        if (verifier->object != 0 && is_in_other_heap(verifier, word))
+            gc_fault_slot(verifier, slot, word, "leads into another heap");
+        return;
+    }
+    if (verifier->tables->state[gc_block_of(verifier->tables, target)] == 0) {
+        fault_stale(verifier, slot, word);
+        return;
+    }
+    if (!gc_is_reference(verifier->tables, target)) {
+        fault_target(verifier, slot, word);
         return;
     }
     if (verifier->object == 0 || collector->pace.full_only)
         return;
-    if (generation_of(verifier, target) < generation_of(verifier, verifier->object) &&
-        !is_remembered(verifier, slot, generation_of(verifier, target)))
+    if (gc_verify_generation(verifier, target) < gc_verify_generation(verifier, verifier->object) &&
+        !is_remembered(verifier, slot, gc_verify_generation(verifier, target)))
         gc_fault_slot(verifier, slot, word,
                       "leads to a younger object and is not remembered (a missed write barrier?)");
 }
 
 static void verify_slot(struct gc_tracer *tracer, void *slot)
 {
-    verify_edge(verifier_of(tracer), (uintptr_t)slot, gc_load_word(slot));
+    gc_verify_edge(verifier_of(tracer), (uintptr_t)slot, gc_load_word(slot));
 }
 
 static uintptr_t verify_reference(struct gc_tracer *tracer, uintptr_t reference)
 {
-    verify_edge(verifier_of(tracer), verifier_of(tracer)->object, reference);
+    gc_verify_edge(verifier_of(tracer), verifier_of(tracer)->object, reference);
     return reference;
 }
 
@@ -93,55 +169,26 @@ static void verify_word(struct gc_tracer *tracer, uintptr_t word)
 static const struct gc_visitor exact = {verify_slot, verify_reference, NULL};
 static const struct gc_visitor mixed = {verify_slot, verify_reference, verify_word};
 
-static bool is_plausible_type(const gc_type *type)
-{
-    return type != NULL && (uintptr_t)type % 8 == 0 && type->kind <= GC_KIND_LAST &&
-           type->alignment >= 8 && type->alignment <= 64;
-}
+/* ---- Objects ---- */
 
-/* What must not move, or holds words that may be anything, is not among what
- * moves. A static type whose object_bytes lets the inline path allocate it
- * puts it there. */
-static void verify_kind(struct gc_verifier *verifier)
-{
-    const gc_type *type = verifier->type;
-    uint32_t block = gc_block_of(verifier->tables, verifier->object);
-    bool is_own_kind = type->kind == GC_KIND_CONSERVATIVE || (type->flags & GC_TYPE_PINNED) ||
-                       (type->kind == GC_KIND_TRACED && (type->flags & GC_TYPE_AMBIGUOUS));
-
-    if (is_own_kind && verifier->tables->blocks[block].kind == GC_BLOCK_SMALL)
-        gc_fault_object(verifier, "is allocated inline, though its type is pinned or ambiguous "
-                                  "(its object_bytes must be GC_OUT_OF_LINE)");
-}
-
-/* An object ends within its block, or within its large object's blocks. */
-static void verify_extent(struct gc_verifier *verifier)
-{
-    const struct gc_tables *tables = verifier->tables;
-    uintptr_t end = gc_object_end(verifier->type, verifier->object);
-    uint32_t block = gc_block_of(tables, verifier->object);
-    const struct gc_block *info = &tables->blocks[block];
-    uint32_t blocks = info->kind == GC_BLOCK_LARGE ? info->count : 1;
-
-    if (end > gc_block_start(tables, block + blocks))
-        gc_fault_object(verifier, "reaches past the end of its block");
-    if (verifier->object % verifier->type->alignment != 0)
-        gc_fault_object(verifier, "is not aligned as its type asks");
-    if (info->kind < GC_BLOCK_LARGE && (info->flags & GC_BLOCK_SWEPT) &&
-        !(info->flags & GC_BLOCK_UNPARSED) && info->fresh_end == 0 &&
-        tables->lines[gc_line_of(tables, verifier->object)] == 0)
-        gc_fault_object(verifier, "lies in a line that is not occupied");
-}
-
-/* W1: what is not cleared is there. It need not be remembered. */
+/* W1: what is not cleared is there, and in a list. It need not be remembered. */
 static void verify_weakref(struct gc_verifier *verifier)
 {
-    const struct gc_weakref *weakref = (const struct gc_weakref *)verifier->object;
-    uintptr_t referent = weakref->referent;
+    const struct gc_watching_weakref *weakref =
+        (const struct gc_watching_weakref *)verifier->object;
+    uintptr_t referent = weakref->weakref.referent;
 
-    if (referent != 0 && !gc_is_reference(verifier->tables, referent))
-        gc_fault_slot(verifier, (uintptr_t)&weakref->referent, referent,
+    if ((gc_weakref_flags(verifier->type) & GC_WEAK_WATCHING) && weakref->call != NULL &&
+        (weakref->call->state != GC_CALL_IDLE || weakref->call->kind != GC_CALL_WEAKREF))
+        gc_fault_object(verifier, "has a callback that is not a weak reference's (K1)");
+    if (referent == 0)
+        return;
+    verifier->weakref_count++;
+    if (!gc_is_reference(verifier->tables, referent))
+        gc_fault_slot(verifier, (uintptr_t)&weakref->weakref.referent, referent,
                       "leads weakly to no object");
+    else if (verifier->sets_known && !gc_verify_is_in(&verifier->weakrefs, verifier->object))
+        gc_fault_object(verifier, "is in no list of weak references (W1)");
 }
 
 /* F1 */
@@ -177,93 +224,18 @@ static void verify_references(struct gc_verifier *verifier)
 static void verify_object(uintptr_t object, void *data)
 {
     struct gc_verifier *verifier = data;
-    uint64_t header = *gc_header(object);
-    unsigned generation = generation_of(verifier, object);
+    uint8_t state = *gc_state_byte(object);
 
     verifier->object = object;
-    verifier->type = NULL;
-    if (gc_is_forwarded(header) || !is_plausible_type(gc_header_type(header))) {
-        gc_fault_object(verifier, "has a broken header");
-        return;
-    }
-    verifier->type = gc_header_type(header);
-    verifier->bytes[generation] += gc_extent_bytes(verifier->type, object);
-    verifier->objects[generation]++;
-    if (*gc_state_byte(object) & GC_STATE_KEY)
-        gc_fault_object(verifier, "is waited for as a key between collections (F2)");
-    if (*gc_log_byte(object) >= 2 * GC_LOG_FROZEN)
-        gc_fault_object(verifier, "has a log byte of no meaning");
-    if (generation == GC_YOUNG && *gc_log_byte(object) != 0)
-        gc_fault_object(verifier, "is young, but its log byte is set");
-    verify_kind(verifier);
-    verify_extent(verifier);
+    verifier->type = gc_header_type(*gc_header(object));
+    verifier->pinned += (state & GC_STATE_PINNED) != 0;
+    verifier->pinned_once += (state & GC_STATE_PINNED_ONCE) != 0;
+    verifier->hashed += (state & GC_STATE_HASHED) != 0;
+    verify_log_byte(verifier, gc_verify_generation(verifier, object));
     verify_references(verifier);
 }
 
 void gc_verify_objects(struct gc_verifier *verifier)
 {
-    size_t blocks = verifier->collector->blocks.chunks_high * GC_CHUNK_BLOCKS;
-
-    for (uint32_t block = 0; block < blocks; block++)
-        if (verifier->tables->state[block] != 0 &&
-            verifier->tables->blocks[block].kind != GC_BLOCK_FOLLOWER)
-            gc_block_visit_objects(verifier->tables, block, verify_object, verifier);
-    verifier->object = 0;
-}
-
-static void verify_handles(struct gc_verifier *verifier)
-{
-    struct gc_handle_page *page = verifier->collector->handles.pages;
-
-    for (; page != NULL; page = page->next)
-        for (int i = 0; i < GC_HANDLE_SLOTS; i++)
-            if (!gc_handle_is_free(page->slots[i]))
-                verify_edge(verifier, (uintptr_t)&page->slots[i], page->slots[i]);
-}
-
-static void verify_ranges(struct gc_verifier *verifier)
-{
-    const struct gc_set *ranges = &verifier->collector->roots.ranges;
-
-    for (size_t i = 0; i < ranges->count; i++) {
-        const struct gc_root *root = gc_set_at(ranges, i);
-        const uintptr_t *words = (const uintptr_t *)root->key.first;
-
-        for (size_t word = 0; root->exactness == GC_EXACT && word < root->count; word++)
-            verify_edge(verifier, (uintptr_t)&words[word], words[word]);
-    }
-}
-
-static void verify_queued(struct gc_verifier *verifier)
-{
-    const struct gc_calls *calls = &verifier->collector->calls;
-
-    for (size_t i = 0; i < calls->page_count; i++)
-        for (int slot = 0; slot < GC_CALL_PAGE_SLOTS; slot++) {
-            const struct gc_call *call = &calls->pages[i]->records[slot];
-
-            if (call->object != 0 && call->state != GC_CALL_FREE)
-                verify_edge(verifier, (uintptr_t)&call->object, call->object);
-        }
-}
-
-static void verify_frame(gc_frame *frame, void *data)
-{
-    for (size_t i = 0; i < frame->count; i++)
-        verify_edge(data, (uintptr_t)frame->slots[i], gc_load_word(frame->slots[i]));
-}
-
-void gc_verify_roots(struct gc_verifier *verifier)
-{
-    const struct gc_set *slots = &verifier->collector->roots.slots;
-
-    for (size_t i = 0; i < slots->count; i++) {
-        const struct gc_key *key = gc_set_at(slots, i);
-
-        verify_edge(verifier, key->first, gc_load_word((const void *)key->first));
-    }
-    verify_ranges(verifier);
-    verify_handles(verifier);
-    verify_queued(verifier);
-    gc_visit_frames(verifier->collector, verify_frame, verifier);
+    gc_verify_each(verifier, verify_object);
 }

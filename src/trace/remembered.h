@@ -12,8 +12,9 @@
  * R1  A holder that refers to an object of a younger age is in the set that
  *     the next collection of that age reads, or its block is all-remembered.
  *     Suspended between a plain store and its barrier, and during a trace.
- * R2  A holder of gen1 or gen2 whose log byte is armed is not in the log; an
- *     array with cards stays armed, and is in it if GC_LOG_NOTED is set.
+ * R2  A holder of gen1 or gen2 whose log byte is not armed is in the log (an
+ *     armed one may be, if it was scanned twice); an array with cards stays
+ *     armed, and is in it if GC_LOG_NOTED is set.
  */
 #ifndef STRATA_REMEMBERED_H
 #define STRATA_REMEMBERED_H

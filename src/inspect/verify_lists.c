@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Lists of blocks, and the runs through which memory is handed out.
+ */
+#include "inspect/verify.h"
+
+/* ---- Generations ---- */
+
+/* Counts a list's blocks; a list longer than the heap is a ring. */
+static size_t verify_list(struct gc_verifier *verifier, uint32_t block, unsigned generation,
+                          bool large)
+{
+    const struct gc_tables *tables = verifier->tables;
+    size_t count = 0, most = verifier->collector->blocks.used_blocks;
+
+    for (; block != GC_NO_BLOCK && count <= most; block = tables->blocks[block].next, count++) {
+        const struct gc_block *info = &tables->blocks[block];
+
+        if (info->generation != generation)
+            gc_fault_block(verifier, block, "is in another generation's list (S1)");
+        if ((info->kind == GC_BLOCK_LARGE) != large)
+            gc_fault_block(verifier, block, "is in the list of another kind (S1, S2)");
+    }
+    if (count > most)
+        gc_fault_heap(verifier, "a list of blocks has no end");
+    return count;
+}
+
+static void count_used(const struct gc_verifier *verifier, size_t *small, size_t *large)
+{
+    const struct gc_tables *tables = verifier->tables;
+
+    for (size_t i = 0; i < verifier->collector->blocks.chunks_high * GC_CHUNK_BLOCKS; i++) {
+        if (tables->state[i] == 0)
+            continue;
+        *large += tables->blocks[i].kind == GC_BLOCK_LARGE;
+        *small += tables->blocks[i].kind < GC_BLOCK_LARGE;
+    }
+}
+
+static void verify_generations(struct gc_verifier *verifier)
+{
+    size_t small = 0, large = 0, listed_small = 0, listed_large = 0;
+
+    for (unsigned i = 0; i < GC_AGES; i++) {
+        const struct gc_generation *list = &verifier->collector->spaces.generations[i];
+        size_t count = verify_list(verifier, list->small, i, false);
+
+        if (count != list->block_count)
+            gc_fault_heap(verifier, "a generation miscounts its blocks");
+        listed_small += count;
+        listed_large += verify_list(verifier, list->large, i, true);
+    }
+    count_used(verifier, &small, &large);
+    if (listed_small != small || listed_large != large)
+        gc_fault_heap(verifier, "a used block is in no list (S1, S2)");
+}
+
+/* ---- Holes ---- */
+
+static void verify_holes(struct gc_verifier *verifier, uint32_t block, unsigned generation,
+                         uint8_t kind)
+{
+    const struct gc_tables *tables = verifier->tables;
+    size_t count = 0, most = verifier->collector->blocks.used_blocks;
+
+    for (; block != GC_NO_BLOCK && count <= most; count++) {
+        const struct gc_block *info = &tables->blocks[block];
+
+        if (tables->state[block] == 0 || info->generation != generation || info->kind != kind)
+            gc_fault_block(verifier, block, "is in a list of holes that are of another kind (S3)");
+        if (info->flags & GC_BLOCK_OPEN)
+            gc_fault_block(verifier, block, "is open, and in a list of holes (S3)");
+        if (info->free_lines == 0)
+            gc_fault_block(verifier, block, "is in a list of holes, but has none");
+        block = info->next_hole;
+    }
+    if (count > most)
+        gc_fault_heap(verifier, "a list of holes has no end");
+}
+
+/* ---- Runs ---- */
+
+struct runs {
+    size_t open;
+    size_t room; /* bytes handed out and not used */
+};
+
+static void verify_run(struct gc_verifier *verifier, const struct gc_run *run, uintptr_t bump,
+                       struct runs *runs)
+{
+    const struct gc_tables *tables = verifier->tables;
+    uintptr_t start;
+
+    if (run->block == GC_NO_BLOCK) {
+        if (bump != 0 || run->limit != 0)
+            gc_fault_heap(verifier, "a run without a block has room");
+        return;
+    }
+    start = gc_block_start(tables, run->block);
+    if (!(tables->blocks[run->block].flags & GC_BLOCK_OPEN) ||
+        tables->blocks[run->block].generation != GC_YOUNG)
+        gc_fault_block(verifier, run->block, "is filled by a run, but is not open");
+    if (bump < start || bump > run->limit || run->limit > start + GC_BLOCK_BYTES)
+        gc_fault_block(verifier, run->block, "is filled by a run that leaves it");
+    else
+        runs->room += run->limit - bump;
+    runs->open++;
+}
+
+/* M1, M2 */
+static void verify_mutators(struct gc_verifier *verifier, struct runs *runs)
+{
+    struct gc_mutator *mutator = verifier->collector->world.mutators;
+
+    for (; mutator != NULL; mutator = mutator->next) {
+        bool is_open = mutator->run.block != GC_NO_BLOCK;
+        uintptr_t limit = __atomic_load_n(&mutator->fast.limit, __ATOMIC_RELAXED);
+
+        verify_run(verifier, &mutator->run, mutator->fast.bump, runs);
+        if (limit != 0 && (mutator->watching || !is_open || limit != mutator->run.limit))
+            gc_fault_heap(verifier, "a mutator allocates past its run, or past what it is to "
+                                    "watch for (M1)");
+        if (mutator->log_count > GC_MUTATOR_LOG)
+            gc_fault_heap(verifier, "a mutator's log is longer than it can be");
+    }
+}
+
+static size_t count_open(const struct gc_verifier *verifier)
+{
+    const struct gc_tables *tables = verifier->tables;
+    size_t count = 0;
+
+    for (size_t i = 0; i < verifier->collector->blocks.chunks_high * GC_CHUNK_BLOCKS; i++)
+        count += tables->state[i] != 0 && (tables->blocks[i].flags & GC_BLOCK_OPEN);
+    return count;
+}
+
+static void verify_runs(struct gc_verifier *verifier)
+{
+    const struct gc_collector *collector = verifier->collector;
+    struct runs runs = {0, 0};
+
+    verify_mutators(verifier, &runs);
+    for (int kind = 0; kind <= GC_BLOCK_AMBIGUOUS; kind++)
+        verify_run(verifier, &collector->born_pinned[kind], collector->born_pinned[kind].bump,
+                   &runs);
+    verify_run(verifier, &collector->idle_run, collector->idle_run.bump, &runs);
+    if (runs.open != count_open(verifier))
+        gc_fault_heap(verifier, "a block is open that no run fills");
+    if (runs.room > collector->spaces.handed_bytes)
+        gc_fault_heap(verifier, "runs have more room than was handed out");
+}
+
+void gc_verify_lists(struct gc_verifier *verifier)
+{
+    const struct gc_spaces *spaces = &verifier->collector->spaces;
+
+    verify_generations(verifier);
+    for (uint8_t kind = 0; kind <= GC_BLOCK_AMBIGUOUS; kind++)
+        verify_holes(verifier, spaces->young_holes[kind], GC_YOUNG, kind);
+    verify_holes(verifier, spaces->old_holes, GC_OLD, GC_BLOCK_SMALL);
+    verify_runs(verifier);
+}
