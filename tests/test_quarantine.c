@@ -295,6 +295,37 @@ static void what_died_beside_a_pinned_object_is_poisoned(void **state)
     world_end(world);
 }
 
+/* ---- In the verifier ---------------------------------------------------- */
+
+static void verify(struct world *world)
+{
+    _exit(gc_verify(world->mutator) == 1 ? 0 : 1);
+}
+
+static void the_verifier_says_where_a_stale_reference_led(void **state)
+{
+    struct world *world = make_exact();
+    char text[4096], expected[4096];
+    struct node *holder;
+
+    (void)state;
+    pass_the_first(world);
+    world->root[0] = make_node(world->mutator, 1);
+    stale = (uintptr_t)world->root[0];
+    gc_collect(world->mutator, GC_OLD, NULL);
+    world->root[1] = holder = make_node(world->mutator, 2);
+    gc_write(world->mutator, holder, &holder->right, (void *)stale);
+    assert_int_equal(end_of(verify, world, text, sizeof text), 0);
+    (void)snprintf(
+        expected, sizeof expected,
+        "strata: verify: node at %p in gen0, offset 8 -> %p: leads to a node of 24 bytes "
+        "at %p, which moved to %p in collection 2\n",
+        (void *)holder, (void *)stale, (void *)stale, world->root[0]);
+    assert_string_equal(text, expected);
+    holder->right = NULL;
+    world_end(world);
+}
+
 /* ---- The handler -------------------------------------------------------- */
 
 static void say_mine(int sign)
@@ -503,6 +534,7 @@ int main(void)
         cmocka_unit_test(an_object_of_a_retired_type_is_explained_still),
         cmocka_unit_test(beside_a_pinned_object_the_others_are_poisoned),
         cmocka_unit_test(what_died_beside_a_pinned_object_is_poisoned),
+        cmocka_unit_test(the_verifier_says_where_a_stale_reference_led),
         cmocka_unit_test(a_fault_elsewhere_goes_to_the_handler_that_was_there),
         cmocka_unit_test(without_another_handler_a_fault_elsewhere_ends_the_program),
         cmocka_unit_test(the_handler_is_installed_in_this_mode_only),

@@ -255,7 +255,7 @@ bool gc_quarantine_explain(struct gc_quarantine *quarantine, uintptr_t address,
 {
     struct gc_stale next;
 
-    if (!explain_one(quarantine, address, stale))
+    if (quarantine->ring == NULL || !explain_one(quarantine, address, stale))
         return false;
     stale->now = stale->first_move;
     for (int i = 0; i < MOST_HOPS && stale->now != 0; i++) {

@@ -155,12 +155,13 @@ static void verify_chunk(struct gc_verifier *verifier, size_t index, struct coun
 
     counts->touched += gc_bit_count(chunk->touched);
     counts->free_touched += gc_bit_count(chunk->touched & chunk->free);
+    if (!chunk->committed && chunk->touched != 0)
+        gc_fault_heap(verifier, "a chunk that is not committed is touched");
+    if (!chunk->committed)
+        return;
     if (chunk->use > GC_CHUNK_LARGE)
         gc_fault_block(verifier, (uint32_t)index * GC_CHUNK_BLOCKS, "begins a chunk of no use");
-    if (!chunk->committed && chunk->touched != 0)
-        gc_fault_block(verifier, (uint32_t)index * GC_CHUNK_BLOCKS,
-                       "begins a chunk that is touched, but not committed");
-    if (chunk->use == GC_CHUNK_IDLE && chunk->committed && chunk->free != UINT64_MAX)
+    if (chunk->use == GC_CHUNK_IDLE && chunk->free != UINT64_MAX)
         gc_fault_block(verifier, (uint32_t)index * GC_CHUNK_BLOCKS,
                        "begins an idle chunk that is not all free (C3)");
     if ((chunk->use == GC_CHUNK_SMALL && chunk->free != 0 && index < blocks->small_hint) ||
@@ -207,8 +208,7 @@ void gc_verify_blocks(struct gc_verifier *verifier)
 
     for (size_t chunk = 0; chunk < blocks->chunk_count; chunk++) {
         if (chunk >= blocks->chunks_high && blocks->chunks[chunk].use != GC_CHUNK_IDLE)
-            gc_fault_block(verifier, (uint32_t)chunk * GC_CHUNK_BLOCKS,
-                           "begins a used chunk beyond the highest");
+            gc_fault_heap(verifier, "a chunk beyond the highest is used");
         verify_chunk(verifier, chunk, &counts);
     }
     for (size_t i = 0; i < blocks->chunks_high * GC_CHUNK_BLOCKS; i++) {
