@@ -95,7 +95,7 @@ static void mark_left(struct seeded *s)
 
 static void no_generation(struct seeded *s)
 {
-    info_of(s, s->old)->generation = 3;
+    info_of(s, s->old)->generation = GC_AGES;
 }
 
 static void wrong_state(struct seeded *s)
@@ -519,7 +519,7 @@ static void line_byte(struct seeded *s)
 static void card_byte(struct seeded *s)
 {
     at(s, s->array);
-    s->tables->lines[gc_line_of(s->tables, (uintptr_t)s->array) + 7] = 3;
+    s->tables->lines[gc_line_of(s->tables, (uintptr_t)s->array) + 7] = GC_CARD_YOUNG + 1;
 }
 
 static void card_of_leaf(struct seeded *s)
@@ -578,7 +578,7 @@ static const struct corruption of_blocks[] = {
      true},
     {"no kind", no_kind, BLOCK("2") "is used, but has no kind (C1)", false},
     {"mark left", mark_left, BLOCK("2") "has marks between collections (T2)", false},
-    {"no generation", no_generation, BLOCK("3") "is of no generation", false},
+    {"no generation", no_generation, BLOCK("4") "is of no generation", false},
     {"wrong state", wrong_state, BLOCK("2") "has a state that is not its generation (T3)", false},
     {"fresh end beyond", fresh_end_beyond,
      BLOCK("1") "says that its fresh part ends where it cannot", false},

@@ -66,7 +66,7 @@ static void card_for_middle_only(struct seeded *s)
 {
     at(s, s->array);
     s->target = (uintptr_t)s->young;
-    s->tables->lines[gc_line_of(s->tables, (uintptr_t)&s->array[1000])] = GC_CARD_MIDDLE;
+    s->tables->lines[gc_line_of(s->tables, (uintptr_t)&s->array[1000])] = gc_card_for(GC_MIDDLE);
 }
 
 /* ---- Where references lead ---------------------------------------------- */
@@ -165,6 +165,12 @@ static void remembered_bit(struct seeded *s)
 {
     at(s, s->list);
     *gc_log_byte((uintptr_t)s->list) |= GC_LOG_REMEMBERED;
+}
+
+static void frozen_bit(struct seeded *s)
+{
+    at(s, s->list);
+    *gc_log_byte((uintptr_t)s->list) |= GC_LOG_FROZEN;
 }
 
 static void remembered_bit_lost(struct seeded *s)
@@ -644,6 +650,8 @@ static const struct corruption of_edges[] = {
      "node at {object} in gen2: says that the log holds it, but it does not (R2)", false},
     {"remembered bit", remembered_bit,
      "node at {object} in gen2: says that the set of old holders has it, but it has not", false},
+    {"frozen bit", frozen_bit,
+     "node at {object} in gen2: says that the set of frozen holders has it, but it has not", false},
     {"remembered bit lost", remembered_bit_lost,
      "node at {object} in gen2, offset 8 -> {target}: " YOUNG, false},
 };
@@ -769,7 +777,7 @@ static const struct corruption of_roots[] = {
 static void broken_references_are_found_and_named(void **state)
 {
     (void)state;
-    assert_all_found(of_edges, GC_COUNT(of_edges), 21);
+    assert_all_found(of_edges, GC_COUNT(of_edges), 22);
 }
 
 static void broken_notes_are_found_and_named(void **state)

@@ -45,8 +45,8 @@ size_t gc_heaps_list(struct gc_heap_range *ranges, size_t most)
 
     enter();
     for (heap = heaps; heap != NULL && count < most; heap = heap->next_heap)
-        ranges[count++] = (struct gc_heap_range){heap->collector.tables.base,
-                                                 heap->collector.tables.bytes};
+        ranges[count++] =
+            (struct gc_heap_range){heap->collector.tables.base, heap->collector.tables.bytes};
     leave();
     return count;
 }

@@ -17,11 +17,11 @@ enum { GC_VERIFY_HEAPS = 64 };
 struct gc_verifier {
     struct gc_collector *collector;
     struct gc_tables *tables;
-    struct gc_set logged;         /* keys: holders that the log holds */
-    struct gc_set remembered;     /* keys: holders that the old set holds */
-    struct gc_set frozen;         /* ... that the frozen set holds */
-    struct gc_set weakrefs;       /* keys: weak references in a list */
-    size_t bytes[GC_AGES]; /* recounted */
+    struct gc_set logged;     /* keys: holders that the log holds */
+    struct gc_set remembered; /* keys: holders that the old set holds */
+    struct gc_set frozen;     /* ... that the frozen set holds */
+    struct gc_set weakrefs;   /* keys: weak references in a list */
+    size_t bytes[GC_AGES];    /* recounted */
     size_t objects[GC_AGES];
     size_t large_bytes[GC_AGES];
     size_t pinned, pinned_once, hashed; /* objects whose state bytes say so */

@@ -59,7 +59,7 @@ static void verify_generations(struct gc_verifier *verifier)
 /* ---- Holes ---- */
 
 static void verify_holes(struct gc_verifier *verifier, uint32_t block, unsigned generation,
-                         uint8_t kind)
+                         unsigned kind)
 {
     const struct gc_tables *tables = verifier->tables;
     size_t count = 0, most = verifier->collector->blocks.used_blocks;
@@ -157,7 +157,7 @@ void gc_verify_lists(struct gc_verifier *verifier)
     const struct gc_spaces *spaces = &verifier->collector->spaces;
 
     verify_generations(verifier);
-    for (uint8_t kind = 0; kind <= GC_BLOCK_AMBIGUOUS; kind++)
+    for (unsigned kind = 0; kind <= GC_BLOCK_AMBIGUOUS; kind++)
         verify_holes(verifier, spaces->young_holes[kind], GC_YOUNG, kind);
     verify_holes(verifier, spaces->old_holes, GC_OLD, GC_BLOCK_SMALL);
     verify_runs(verifier);
