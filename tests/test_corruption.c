@@ -333,7 +333,7 @@ static void run_not_open(struct seeded *s)
 static void run_leaves_block(struct seeded *s)
 {
     s->block = s->world->mutator->run.block;
-    s->world->mutator->fast.bump = s->world->mutator->run.limit + 8;
+    s->world->mutator->fast.bump = s->world->mutator->run.limit + 2 * GC_HEADER_BYTES;
 }
 
 static void limit_past_run(struct seeded *s)
@@ -344,6 +344,11 @@ static void limit_past_run(struct seeded *s)
 static void limit_past_watch(struct seeded *s)
 {
     s->world->mutator->watching = GC_WATCH_STRESS;
+}
+
+static void room_without_run(struct seeded *s)
+{
+    gc_run_reset(&s->world->mutator->run);
 }
 
 static void log_too_long(struct seeded *s)
@@ -648,6 +653,7 @@ static const struct corruption of_lists[] = {
      "heap: a mutator allocates past its run, or past what it is to watch for (M1)", false},
     {"limit in spite of a watch", limit_past_watch,
      "heap: a mutator allocates past its run, or past what it is to watch for (M1)", false},
+    {"room without a run", room_without_run, "heap: a mutator without a run has room (M2)", true},
     {"log too long", log_too_long, "heap: a mutator's log is longer than it can be", false},
     {"open without a run", open_without_run, "heap: a block is open that no run fills", false},
     {"handed bytes", handed_bytes_wrong, "heap: runs have more room than was handed out", false},
@@ -716,7 +722,7 @@ static void broken_blocks_are_found_and_named(void **state)
 static void broken_lists_are_found_and_named(void **state)
 {
     (void)state;
-    assert_all_found(of_lists, GC_COUNT(of_lists), 19);
+    assert_all_found(of_lists, GC_COUNT(of_lists), 20);
 }
 
 static void broken_layout_is_found_and_named(void **state)

@@ -108,7 +108,7 @@ static void verify_run(struct gc_verifier *verifier, const struct gc_run *run, u
     runs->open++;
 }
 
-/* M1, M2 */
+/* M1, M2. Each is stopped, or the one that asks. */
 static void verify_mutators(struct gc_verifier *verifier, struct runs *runs)
 {
     struct gc_mutator *mutator = verifier->collector->world.mutators;
@@ -116,9 +116,13 @@ static void verify_mutators(struct gc_verifier *verifier, struct runs *runs)
     for (; mutator != NULL; mutator = mutator->next) {
         bool is_open = mutator->run.block != GC_NO_BLOCK;
         uintptr_t limit = __atomic_load_n(&mutator->fast.limit, __ATOMIC_RELAXED);
+        uintptr_t due = is_open ? mutator->run.limit + GC_HEADER_BYTES : GC_NO_ROOM;
 
-        verify_run(verifier, &mutator->run, mutator->fast.bump, runs);
-        if (limit != 0 && (mutator->watching || !is_open || limit != mutator->run.limit))
+        if (is_open)
+            verify_run(verifier, &mutator->run, gc_mutator_bump(mutator), runs);
+        else if (gc_mutator_bump(mutator) != 0)
+            gc_fault_heap(verifier, "a mutator without a run has room (M2)");
+        if (limit != 0 && (gc_mutator_watching(mutator) != 0 || limit != due))
             gc_fault_heap(verifier, "a mutator allocates past its run, or past what it is to "
                                     "watch for (M1)");
         if (mutator->log_count > GC_MUTATOR_LOG)

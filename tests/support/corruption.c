@@ -3,6 +3,8 @@
 
 #include "support/corruption.h"
 
+#include "inspect/verify.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -204,7 +206,7 @@ static bool is_found(struct seeded *seeded, const struct corruption *corruption,
         return false;
     corruption->corrupt(seeded);
     (void)dup2(fileno(file), STDERR_FILENO);
-    faults = gc_verify(seeded->world->mutator);
+    faults = gc_verify_heap(seeded->collector);
     (void)fflush(stderr);
     rewind(file);
     length = fread(said, 1, sizeof said - 1, file);
