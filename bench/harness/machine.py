@@ -41,7 +41,11 @@ def package_versions():
 
 
 def strata_version():
-    return first_line(["git", "-C", ROOT, "describe", "--always", "--dirty"])
+    """The commit; the results and what is made of them do not make it dirty."""
+    commit = first_line(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"])
+    changed = first_line(["git", "-C", ROOT, "status", "--porcelain", "--", ".",
+                          ":(exclude)bench/results", ":(exclude)*.md"])
+    return commit + ("-dirty" if changed else "")
 
 
 def earlier_runs(path, again):
