@@ -153,6 +153,86 @@ static void old_tables_take_young_entries(void **state)
     }
 }
 
+/* The strong half of an entry that waits is followed with all it reaches. */
+static void weak_values_keep_what_their_keys_reach(void **state)
+{
+    struct world *world = *state;
+    size_t position = 0;
+    void *key;
+
+    make_table(world, GC_TABLE_WEAK_VALUES);
+    for (int i = 0; i < 40; i++) {
+        void **slot;
+
+        world->root[3] = build_list(world->mutator, 20);
+        world->root[4] = make_node(world->mutator, (uint64_t)i);
+        slot = &values(world)[i];
+        gc_write(world->mutator, values(world), slot, world->root[4]);
+        assert_int_equal(
+            gc_table_put(world->mutator, world->root[2], world->root[3], world->root[4]), GC_OK);
+    }
+    world->root[3] = world->root[4] = NULL;
+    for (unsigned generation = 0; generation < GC_GENERATIONS; generation++)
+        collect(world->mutator, generation);
+    assert_int_equal(count(world), 40);
+    while (gc_table_next(world->mutator, world->root[2], &position, &key, NULL))
+        assert_true(is_intact_list(key, 20));
+}
+
+enum { LINKS = 12, WIDTH = 256, DEPTH = 3 };
+
+/* In root[1]: an array whose last element is such an array, DEPTH times, and the
+ * others nodes, the first of which is in root[4]: a stack of a page overflows. */
+static void make_wide(struct world *world, uint64_t value)
+{
+    void **array;
+
+    world->root[1] = NULL;
+    for (int depth = 0; depth < DEPTH; depth++) {
+        world->root[5] = world->root[1];
+        world->root[1] = make_array(world->mutator, &gc_type_references, WIDTH);
+        for (int i = WIDTH - 1; i-- > 0;) {
+            world->root[4] = make_node(world->mutator, value);
+            array = world->root[1];
+            gc_write(world->mutator, array, &array[i], world->root[4]);
+        }
+        array = world->root[1];
+        gc_write(world->mutator, array, &array[WIDTH - 1], world->root[5]);
+    }
+}
+
+/* Each value leads to the next key, and its trace makes blocks be scanned again
+ * while their pages are put aside. */
+static void pages_met_again_are_put_aside_once(void **state)
+{
+    gc_options options = test_options();
+    struct world *world;
+
+    (void)state;
+    options.stacks = GC_STACKS_EXACT;
+    options.settings = "stress=tiny-stack";
+    world = world_make(&options);
+    world->root[2] = gc_table_create(world->mutator, GC_TABLE_WEAK_KEYS, NULL, NULL, NULL);
+    world->root[0] = world->root[3] = make_node(world->mutator, 0);
+    for (uint64_t link = 1; link <= LINKS; link++) {
+        make_wide(world, link);
+        assert_int_equal(
+            gc_table_put(world->mutator, world->root[2], world->root[3], world->root[1]), GC_OK);
+        world->root[3] = world->root[4];
+    }
+    for (int i = 1; i < WORLD_ROOTS; i++)
+        world->root[i] = i == 2 ? world->root[i] : NULL;
+    for (unsigned generation = 0; generation < GC_GENERATIONS; generation++) {
+        collect(world->mutator, generation);
+        assert_int_equal(count(world), LINKS);
+    }
+    assert_true(stats_of(world->heap).mark_overflows > 0);
+    world->root[0] = NULL;
+    collect(world->mutator, 2);
+    assert_int_equal(count(world), 0);
+    world_free(world);
+}
+
 static void removed_entries_are_gone_and_room_comes_back(void **state)
 {
     struct world *world = *state;
@@ -319,6 +399,8 @@ int main(void)
         TEST(weak_keys_die_with_their_values),
         TEST(weak_values_and_sets_let_go),
         TEST(old_tables_take_young_entries),
+        TEST(weak_values_keep_what_their_keys_reach),
+        cmocka_unit_test(pages_met_again_are_put_aside_once),
         TEST(removed_entries_are_gone_and_room_comes_back),
         TEST(entries_removed_before_their_keys_die_are_not_counted),
         TEST(a_table_that_is_garbage_is_collected),
