@@ -105,14 +105,18 @@ class Sandbox:
                       os.path.isfile(os.path.join(self.build, "tests", name)))
 
     def measure(self):
-        """Runs all tests on the tree as it is: all must pass."""
+        """Runs all tests on the tree as it is. One that fails there (it counts
+        pages, say, which are others at -O1) tells nothing, and is left out."""
         for name in self.tests():
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
             if not self.passes(name):
-                raise Broken(f"{name} fails without a mutation")
+                print(f"{name} fails without a mutation, and is left out", flush=True)
+                continue
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             self.whole[name] = (after.ru_utime - before.ru_utime +
                                 after.ru_stime - before.ru_stime)
+        if len(self.whole) < len(self.tests()) // 2:
+            raise Broken("most tests fail without a mutation")
         return self.whole
 
     def passes(self, name):
