@@ -13,6 +13,7 @@ static struct {
     unsigned mask;
     unsigned before;
     unsigned to_fail;
+    unsigned gap; /* let through before one more fails; UINT_MAX: none does */
     unsigned failed;
     unsigned calls[FAULT_KINDS];
     size_t reservations;
@@ -34,6 +35,11 @@ static bool must_fail(unsigned bit)
             fault.to_fail -= fault.to_fail != UINT_MAX;
             fault.failed++;
             fails = true;
+            if (fault.to_fail == 0 && fault.gap != UINT_MAX) {
+                fault.to_fail = 1;
+                fault.before = fault.gap;
+                fault.gap = UINT_MAX;
+            }
         }
     }
     pthread_mutex_unlock(&fault.lock);
@@ -155,8 +161,17 @@ void fault_arm(unsigned calls_before_failure, unsigned how_many_fail, unsigned m
     pthread_mutex_lock(&fault.lock);
     fault.before = calls_before_failure;
     fault.to_fail = how_many_fail;
+    fault.gap = UINT_MAX;
     fault.mask = mask;
     fault.failed = 0;
+    pthread_mutex_unlock(&fault.lock);
+}
+
+void fault_arm_twice(unsigned calls_before_failure, unsigned gap, unsigned mask)
+{
+    fault_arm(calls_before_failure, 1, mask);
+    pthread_mutex_lock(&fault.lock);
+    fault.gap = gap;
     pthread_mutex_unlock(&fault.lock);
 }
 

@@ -41,6 +41,10 @@ void fault_remove(void);
  * `how_many_fail` fail: UINT_MAX means for ever. Sets `fault_failed` to 0. */
 void fault_arm(unsigned calls_before_failure, unsigned how_many_fail, unsigned mask);
 
+/* The same for two calls: of those after the first that failed, `gap` are let
+ * through, and the next fails. */
+void fault_arm_twice(unsigned calls_before_failure, unsigned gap, unsigned mask);
+
 /* Lets everything through; the counts stay. */
 void fault_disarm(void);
 
