@@ -79,12 +79,12 @@ static uint64_t serial_of(uint32_t id)
     return is_strong(id) ? run.shadows[id].serial : 0;
 }
 
-/* By what is strong alone, and not by the order of a table's entries. */
+/* By what is strong alone, and not by the order of entries. */
 static uint64_t hash_of_shadow(const struct shadow *shadow)
 {
     uint64_t sum = mix(shadow->serial * KINDS + shadow->kind) + mix(shadow->length) + shadow->seed;
 
-    if (shadow->kind == TABLE) {
+    if (shadow->kind == TABLE || shadow->kind == EPHEMERON) {
         for (uint32_t i = 0; i < shadow->links; i += 2)
             if (is_strong(shadow->refs[i]))
                 sum += mix(serial_of(shadow->refs[i]) ^ mix(serial_of(shadow->refs[i + 1])));
