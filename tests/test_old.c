@@ -4,6 +4,7 @@
  */
 #define _POSIX_C_SOURCE 200809L /* NOLINT(bugprone-reserved-identifier) */
 
+#include "base/annotate.h"
 #include "support/items.h"
 
 #include <pthread.h>
@@ -162,6 +163,8 @@ static void a_full_block_does_not_claim_the_next_ones_first_object(void **state)
     size_t lasts = 0;
 
     (void)state;
+    if (GC_REDZONE_BYTES != 0)
+        skip(); /* no object ends with its block */
     memset(past, 0, sizeof past);
     for (uint64_t i = 0; i < COUNT; i++)
         nodes[i] = make_node(world->mutator, i);
@@ -224,7 +227,7 @@ static void only_what_shares_a_block_moves(void **state)
         world->root[0] = make_array(world->mutator, &gc_type_bytes, extent - 16);
         assert_int_equal(bytes_of(world->root[0]), extent);
         report = collect(world->mutator, GC_YOUNG);
-        assert_int_equal(report.moved_bytes, extent <= 8192 ? extent : 0);
+        assert_int_equal(report.moved_bytes, extent + GC_REDZONE_BYTES <= 8192 ? extent : 0);
         assert_int_equal(report.promoted_bytes, extent);
         world->root[0] = NULL;
         gc_collect(world->mutator, GC_MIDDLE, NULL);

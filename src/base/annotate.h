@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
  * What tools that watch memory must be told. Scanning a stack reads words that
- * were never written, and red zones, on purpose.
+ * were never written, and red zones, on purpose. And in a build for
+ * AddressSanitizer, or for memcheck (STRATA_MEMCHECK), the tool learns which
+ * bytes of a heap may be touched: see memory/forbid.h. In any other build all
+ * of this is nothing.
  */
 #ifndef STRATA_ANNOTATE_H
 #define STRATA_ANNOTATE_H
+
+#include <stdint.h>
 
 #if defined(__has_include)
 #if __has_include(<valgrind/memcheck.h>)
@@ -55,5 +60,52 @@
 #define GC_UNDER_ASAN 0
 #define GC_UNCHECKED_BY_ASAN
 #endif
+
+#if GC_UNDER_ASAN
+
+#include <sanitizer/asan_interface.h>
+#define GC_FORBID(start, bytes) __asan_poison_memory_region(start, bytes)
+#define GC_ALLOW(start, bytes) __asan_unpoison_memory_region(start, bytes)
+#define GC_SILENCE() ((void)0)
+#define GC_UNSILENCE() ((void)0)
+
+#elif defined(STRATA_MEMCHECK)
+
+#ifndef STRATA_HAS_MEMCHECK
+#error "STRATA_MEMCHECK needs <valgrind/memcheck.h>"
+#endif
+#define GC_FORBID(start, bytes) ((void)VALGRIND_MAKE_MEM_NOACCESS(start, bytes))
+#define GC_ALLOW(start, bytes) ((void)VALGRIND_MAKE_MEM_DEFINED(start, bytes))
+#define GC_SILENCE() VALGRIND_DISABLE_ERROR_REPORTING
+#define GC_UNSILENCE() VALGRIND_ENABLE_ERROR_REPORTING
+
+#endif
+
+#ifdef GC_FORBID
+#define GC_FORBIDS 1
+#else
+#define GC_FORBIDS 0
+#define GC_FORBID(start, bytes) ((void)(start), (void)(bytes))
+#define GC_ALLOW(start, bytes) ((void)(start), (void)(bytes))
+#define GC_SILENCE() ((void)0)
+#define GC_UNSILENCE() ((void)0)
+#endif
+
+/* Forbidden bytes between an object and the next, so that what runs past the
+ * one does not meet the other's header unnoticed. */
+enum { GC_REDZONE_BYTES = GC_FORBIDS ? 8 : 0 };
+
+/* From now on touching these bytes is an error of the program, or is none. An
+ * end that is no multiple of 8 is kept exactly if it is the end of what is
+ * allowed. */
+static inline void gc_forbid(uintptr_t from, uintptr_t to)
+{
+    GC_FORBID((void *)from, to - from);
+}
+
+static inline void gc_allow(uintptr_t from, uintptr_t to)
+{
+    GC_ALLOW((void *)from, to - from);
+}
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "cycle/quarantine.h"
 
+#include "memory/forbid.h"
 #include "os/os.h"
 
 enum { MOST_RUNS = 8192, MOST_HOPS = 64 };
@@ -148,6 +149,7 @@ static void poison(struct gc_quarantine *quarantine, uintptr_t object, uint64_t 
                              .bytes = gc_payload_bytes(type, object),
                              .now = gc_is_forwarded(header) ? gc_forwarding(header) : 0,
                              .collection = collection};
+    gc_allow(object - GC_HEADER_BYTES, end);
     for (uintptr_t at = object - GC_HEADER_BYTES; at < end; at += sizeof word)
         gc_store_word((void *)at, word);
 }

@@ -6,6 +6,8 @@
  */
 #include "cycle/phases.h"
 
+#include "memory/forbid.h"
+
 #include <string.h>
 
 enum { LEAST_HOLE_LINES = 4 };
@@ -103,6 +105,8 @@ static void keep_block(struct gc_collector *collector, uint32_t block, unsigned 
     if (collector->quarantine.keeps)
         gc_quarantine_poison(&collector->quarantine, block, collector->collections + 1);
     count_in_place(collector, age, adopt_marks(tables, block), bytes);
+    if (GC_FORBIDS && !collector->quarantine.keeps)
+        gc_forbid_gaps(tables, block);
     if (info->flags & GC_BLOCK_HAS_PINS)
         gc_block_visit(tables, block, tables->starts, unpin, NULL);
     if (age > info->generation)

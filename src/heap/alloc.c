@@ -4,6 +4,7 @@
  * what is tried, in which order, when there is no room.
  */
 #include "heap/heap.h"
+#include "memory/forbid.h"
 #include "os/os.h"
 
 const gc_type gc_type_bytes = GC_TYPE_LEAF_ARRAY("bytes", unsigned char);
@@ -17,7 +18,7 @@ struct request {
     const gc_type *type;
     size_t length;
     size_t bytes;   /* length word, header and payload */
-    size_t padding; /* most bytes that alignment may cost */
+    size_t padding; /* most bytes that alignment may cost, and a red zone if there is one */
 };
 
 enum { LEAST_LIMIT_COLLECTIONS = 8, ROOM_SHARE = 16 };
@@ -31,7 +32,7 @@ static bool measure(struct request *request)
         __builtin_add_overflow(payload, request->type->size, &payload) || payload > SIZE_MAX / 4)
         return false;
     request->bytes = gc_prefix_bytes(request->type) + GC_OBJECT_BYTES(payload);
-    request->padding = request->type->alignment - GC_GRANULE_BYTES;
+    request->padding = request->type->alignment - GC_GRANULE_BYTES + GC_REDZONE_BYTES;
     return request->length <= SIZE_MAX >> 2;
 }
 
@@ -68,6 +69,7 @@ static void *finish(const struct request *request, uintptr_t start)
 {
     uintptr_t object = start + gc_prefix_bytes(request->type) + GC_HEADER_BYTES;
 
+    gc_allow(start, object + request->type->size + request->length * request->type->element_size);
     if (request->type->element_size != 0)
         gc_header(object)[-1] = (uint64_t)request->length << 2 | GC_LENGTH_TAG;
     *gc_header(object) = (uint64_t)(uintptr_t)request->type;
@@ -116,7 +118,9 @@ static void *take_born_pinned(const struct request *request, enum gc_block_kind 
         uintptr_t start = aligned(request, run->bump);
 
         object = finish(request, start);
-        run->bump = start + request->bytes;
+        run->bump = start + request->bytes + GC_REDZONE_BYTES;
+        if (GC_FORBIDS)
+            run->redzones += GC_REDZONE_BYTES;
         if (is_ambiguous(request->type))
             collector->has_ambiguous = true;
     }
@@ -134,7 +138,9 @@ static void *take_from_run(const struct request *request)
         return NULL;
     start = aligned(request, gc_mutator_bump(mutator));
     object = finish(request, start);
-    gc_mutator_set_bump(mutator, start + request->bytes);
+    gc_mutator_set_bump(mutator, start + request->bytes + GC_REDZONE_BYTES);
+    if (GC_FORBIDS)
+        mutator->run.redzones += GC_REDZONE_BYTES;
     return object;
 }
 

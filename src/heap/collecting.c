@@ -191,11 +191,11 @@ gc_status gc_threshold_set(gc_heap *heap, unsigned generation, size_t value)
 size_t gc_heap_young_bytes(const gc_heap *heap)
 {
     const struct gc_run *idle = &heap->collector.idle_run;
-    size_t bytes = heap->collector.spaces.handed_bytes - (idle->limit - idle->bump);
+    size_t bytes = heap->collector.spaces.handed_bytes - gc_run_unused(idle, idle->bump);
     const gc_mutator *mutator = heap->collector.world.mutators;
 
     for (; mutator != NULL; mutator = mutator->next)
-        bytes -= gc_mutator_room(mutator);
+        bytes -= gc_mutator_room(mutator) + mutator->run.redzones;
     return bytes;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "memory/tables.h"
 
+#include "memory/forbid.h"
 #include "os/os.h"
 
 #include <string.h>
@@ -113,7 +114,7 @@ void gc_tables_decommit(struct gc_tables *tables, uint32_t first, uint32_t count
 /* Steps over what stands at `at` in a run: an object, or a zeroed word (false). */
 GC_ALWAYS_INLINE bool next_object(uintptr_t *at, uintptr_t *object)
 {
-    uint64_t word = __atomic_load_n((uint64_t *)*at, __ATOMIC_RELAXED);
+    uint64_t word = gc_peek(*at);
 
     if (word == 0) {
         *at += GC_GRANULE_BYTES;

@@ -2,6 +2,7 @@
 #include "space/blocks.h"
 
 #include "base/check.h"
+#include "memory/forbid.h"
 #include "os/os.h"
 
 #include <string.h>
@@ -13,13 +14,6 @@ bool gc_blocks_create(struct gc_blocks *blocks, struct gc_tables *tables)
     *blocks = (struct gc_blocks){.tables = tables, .chunk_count = count};
     blocks->chunks = gc_os.allocate(count * sizeof *blocks->chunks);
     return blocks->chunks != NULL;
-}
-
-void gc_blocks_destroy(struct gc_blocks *blocks)
-{
-    if (blocks->chunks != NULL)
-        gc_os.free(blocks->chunks);
-    blocks->chunks = NULL;
 }
 
 static size_t table_bytes(const struct gc_blocks *blocks)
@@ -60,6 +54,17 @@ static uint32_t block_index(size_t chunk, unsigned block)
     return (uint32_t)(chunk * GC_CHUNK_BLOCKS + block);
 }
 
+void gc_blocks_destroy(struct gc_blocks *blocks)
+{
+    if (blocks->chunks == NULL)
+        return;
+    for (size_t i = 0; GC_FORBIDS && i < blocks->chunk_count; i++)
+        if (blocks->chunks[i].committed)
+            gc_allow(chunk_start(blocks, i), chunk_start(blocks, i + 1));
+    gc_os.free(blocks->chunks);
+    blocks->chunks = NULL;
+}
+
 /* ---- Commitment ---- */
 
 static void wish_huge(struct gc_blocks *blocks, size_t index, bool wanted)
@@ -82,6 +87,7 @@ static bool open_chunk(struct gc_blocks *blocks, size_t index, enum gc_chunk_use
             !gc_tables_commit(blocks->tables, index))
             return false;
         chunk->committed = 1;
+        gc_forbid(chunk_start(blocks, index), chunk_start(blocks, index + 1));
     }
     wish_huge(blocks, index, huge && blocks->touched_bytes >= blocks->huge_from_bytes);
     chunk->use = (uint8_t)use;
@@ -246,10 +252,12 @@ uint32_t gc_block_take(struct gc_blocks *blocks, enum gc_taker taker)
 static void zero_touched(struct gc_blocks *blocks, size_t index, unsigned first, unsigned count,
                          size_t bytes)
 {
-    for (unsigned i = first; i < first + count; i++, bytes -= gc_min(bytes, GC_BLOCK_BYTES))
+    for (unsigned i = first; i < first + count; i++, bytes -= gc_min(bytes, GC_BLOCK_BYTES)) {
+        uintptr_t start = chunk_start(blocks, index) + ((uintptr_t)i << GC_BLOCK_LOG2);
+
         if (blocks->chunks[index].touched >> i & 1)
-            memset((void *)(chunk_start(blocks, index) + ((size_t)i << GC_BLOCK_LOG2)), 0,
-                   gc_min(bytes, GC_BLOCK_BYTES));
+            gc_zero(start, start + gc_min(bytes, GC_BLOCK_BYTES));
+    }
 }
 
 static size_t tail_bytes(size_t bytes)
@@ -404,6 +412,7 @@ void gc_block_give(struct gc_blocks *blocks, uint32_t block, uint32_t count)
     blocks->touched_bytes += blocks->tables->blocks[block].untouched;
     for (uint32_t i = block; i < block + count; i++)
         clear_tables(blocks->tables, i);
+    gc_forbid(gc_block_start(blocks->tables, block), gc_block_start(blocks->tables, block + count));
     blocks->used_blocks -= count;
     blocks->free_touched += count;
     while (left > 0) {

@@ -2,8 +2,7 @@
 #include "space/spaces.h"
 
 #include "base/check.h"
-
-#include <string.h>
+#include "memory/forbid.h"
 
 void gc_spaces_create(struct gc_spaces *spaces, struct gc_tables *tables, struct gc_blocks *blocks)
 {
@@ -85,8 +84,7 @@ static bool open_hole(struct gc_spaces *spaces, struct gc_run *run, size_t bytes
             return true;
         }
         if (young && line > first)
-            memset((void *)(start + (size_t)first * GC_LINE_BYTES), 0,
-                   (size_t)(line - first) * GC_LINE_BYTES);
+            gc_zero(start + (size_t)first * GC_LINE_BYTES, start + (size_t)line * GC_LINE_BYTES);
         while (line < GC_BLOCK_LINES && lines[line] != 0)
             line++;
     }
@@ -123,9 +121,10 @@ static void close_run(struct gc_spaces *spaces, struct gc_run *run)
 }
 
 /* What was handed out but not used does not count. */
-static void take_back(struct gc_spaces *spaces, const struct gc_run *run)
+static void take_back(struct gc_spaces *spaces, struct gc_run *run)
 {
-    spaces->handed_bytes -= run->limit - run->bump;
+    spaces->handed_bytes -= gc_run_unused(run, run->bump);
+    run->redzones = 0;
 }
 
 void gc_young_run_close(struct gc_spaces *spaces, struct gc_run *run)
@@ -136,7 +135,7 @@ void gc_young_run_close(struct gc_spaces *spaces, struct gc_run *run)
 
 void gc_run_zero(const struct gc_run *run)
 {
-    memset((void *)run->bump, 0, run->limit - run->bump);
+    gc_zero(run->bump, run->limit);
 }
 
 static void hand_out(struct gc_spaces *spaces, const struct gc_run *run)

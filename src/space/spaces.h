@@ -28,10 +28,11 @@ struct gc_generation {
 struct gc_run {
     uintptr_t bump;
     uintptr_t limit;
-    uintptr_t from; /* of the room, at first */
-    uint32_t block; /* GC_NO_BLOCK if none is open */
-    uint32_t line;  /* where to look for the block's next hole */
-    bool whole;     /* the block was wholly free */
+    uintptr_t from;  /* of the room, at first */
+    uint32_t block;  /* GC_NO_BLOCK if none is open */
+    uint32_t line;   /* where to look for the block's next hole */
+    bool whole;      /* the block was wholly free */
+    size_t redzones; /* mutators' runs: bytes of red zones, which count as unused */
     /* Collectors' runs: what was copied through it, over all its blocks. */
     uintptr_t tallied; /* up to here */
     size_t bytes;
@@ -52,6 +53,12 @@ void gc_spaces_create(struct gc_spaces *spaces, struct gc_tables *tables, struct
 static inline void gc_run_reset(struct gc_run *run)
 {
     *run = (struct gc_run){.block = GC_NO_BLOCK};
+}
+
+/* Bytes of a mutator's run that hold no object. */
+static inline size_t gc_run_unused(const struct gc_run *run, uintptr_t bump)
+{
+    return run->limit - bump + run->redzones;
 }
 
 /* Room for `bytes` in gen0, to be zeroed, in blocks of `kind`: the next hole of

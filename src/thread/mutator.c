@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "thread/mutator.h"
 
+#include "base/annotate.h"
+
 /* Either this thread sees a reason that another has added, or the other's store
  * of 0 comes later: all four accesses are in one order. */
 void gc_mutator_set_limit(struct gc_mutator *mutator)
@@ -9,7 +11,7 @@ void gc_mutator_set_limit(struct gc_mutator *mutator)
     uintptr_t limit = open ? mutator->run.limit + GC_HEADER_BYTES : GC_NO_ROOM;
 
     __atomic_store_n(&mutator->fast.limit, limit, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&mutator->watching, __ATOMIC_SEQ_CST) != 0)
+    if (GC_FORBIDS || __atomic_load_n(&mutator->watching, __ATOMIC_SEQ_CST) != 0)
         __atomic_store_n(&mutator->fast.limit, 0, __ATOMIC_SEQ_CST);
 }
 

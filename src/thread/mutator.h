@@ -6,9 +6,10 @@
  * Its own thread alone reads and writes what is not said to be shared, unless it
  * is stopped or parked: then whoever has the heap's lock may.
  *
- * M1  With nothing to watch for, fast.limit is the run's limit; else it is 0, so
- *     that each allocation and each safepoint takes the slow path. Suspended
- *     between a change of `watching` and that of the limit.
+ * M1  With nothing to watch for, fast.limit is the run's limit; else, and in a
+ *     build that forbids (memory/forbid.h), it is 0, so that each allocation and
+ *     each safepoint takes the slow path. Suspended between a change of
+ *     `watching` and that of the limit.
  * M2  fast.bump lies in the open run; GC_NO_ROOM if none is open. Both words
  *     are GC_HEADER_BYTES ahead of the addresses that they stand for.
  * M3  What lies between the run's beginning and fast.bump is objects whose

@@ -6,6 +6,7 @@
 #define STRATA_EDGE_H
 
 #include "base/bits.h"
+#include "memory/forbid.h"
 #include "trace/tracer.h"
 
 /* Out of line: room for a copy, or 0 to mark it in place; a full stack. */
@@ -112,7 +113,7 @@ GC_ALWAYS_INLINE uintptr_t gc_evacuate(struct gc_tracer *tracer, uintptr_t objec
     struct gc_run *run = tracer->run_for[gc_state_age(state)];
     uintptr_t copy = run->bump + GC_HEADER_BYTES, end = run->bump + bytes;
 
-    if (GC_UNLIKELY(end > run->limit)) /* GC_OUT_OF_LINE is more than any room */
+    if (GC_FORBIDS || GC_UNLIKELY(end > run->limit)) /* GC_OUT_OF_LINE is more than any room */
         return gc_evacuate_odd(tracer, object, state);
     run->bump = end;
     run->objects++;

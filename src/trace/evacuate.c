@@ -2,9 +2,8 @@
  *
  * Where copies go, and what happens when there is no room for them.
  */
+#include "memory/forbid.h"
 #include "trace/edge.h"
-
-#include <string.h>
 
 /* Bytes to leave out so that the payload is aligned; they are zeroed, for a
  * parse passes over zeroes. */
@@ -27,13 +26,14 @@ static uintptr_t bump(struct gc_run *run, const gc_type *type, size_t bytes)
 {
     uintptr_t start = run->bump;
     size_t padding = padding_for(type, start);
+    uintptr_t end = start + padding + bytes;
 
-    if (run->block == GC_NO_BLOCK || run->limit - start < bytes + padding)
+    if (run->block == GC_NO_BLOCK || run->limit - start < padding + bytes + GC_REDZONE_BYTES)
         return 0;
-    for (size_t i = 0; i < padding; i += GC_GRANULE_BYTES)
-        *(uint64_t *)(start + i) = 0;
-    run->bump = start + padding + bytes;
-    run->tallied += padding; /* no object's */
+    gc_zero(start, start + padding);
+    gc_zero(end, end + GC_REDZONE_BYTES);
+    run->bump = end + GC_REDZONE_BYTES;
+    run->tallied += padding + GC_REDZONE_BYTES; /* no object's */
     return start + padding;
 }
 
@@ -69,7 +69,7 @@ uintptr_t gc_evacuate_odd(struct gc_tracer *tracer, uintptr_t object, unsigned s
     struct gc_run *run = &tracer->to[generation];
     uintptr_t start = run->bump, copy;
 
-    if (bytes > run->limit - start || type->alignment != GC_GRANULE_BYTES) {
+    if (GC_FORBIDS || bytes > run->limit - start || type->alignment != GC_GRANULE_BYTES) {
         start = gc_copy_room(tracer, type, generation, bytes);
         if (start == 0) {
             gc_keep_in_place(tracer, object, state);
@@ -79,7 +79,7 @@ uintptr_t gc_evacuate_odd(struct gc_tracer *tracer, uintptr_t object, unsigned s
         run->bump = start + bytes;
     }
     copy = start + prefix + GC_HEADER_BYTES;
-    memcpy((void *)start, (const void *)(object - GC_HEADER_BYTES - prefix), bytes);
+    gc_copy_whole(start, object - GC_HEADER_BYTES - prefix, bytes);
     *gc_header(copy) = gc_header_of_copy(header);
     gc_forward(object, copy);
     run->objects++;
