@@ -157,14 +157,15 @@ static void no_hole_is_handed_out_twice(void **state)
 static void a_full_block_does_not_claim_the_next_ones_first_object(void **state)
 {
     enum { BLOCK = 32768, COUNT = 16 * BLOCK / 32 };
-    struct world *world = make_plain(4 * MIB);
     static struct node *nodes[COUNT];
     uintptr_t past[COUNT];
+    struct world *world;
     size_t lasts = 0;
 
     (void)state;
     if (GC_REDZONE_BYTES != 0)
         skip(); /* no object ends with its block */
+    world = make_plain(4 * MIB);
     memset(past, 0, sizeof past);
     for (uint64_t i = 0; i < COUNT; i++)
         nodes[i] = make_node(world->mutator, i);
