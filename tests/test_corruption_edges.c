@@ -617,10 +617,11 @@ static const struct corruption of_edges[] = {
     {"to a gap", to_a_gap, "node at {object} in gen2, offset 0 -> {target}: leads to no object",
      false},
     {"into the middle", into_the_middle,
-     "node at {object} in gen0, offset 0 -> {target}: leads into the middle of a node at {other}",
+     "node at {object} in gen0, offset 0 -> {target}: leads into the middle of the node at {other}",
      false},
     {"into a large object", into_a_large_one,
-     "node at {object} in gen0, offset 0 -> {target}: leads into the middle of a bytes at {other}",
+     "node at {object} in gen0, offset 0 -> {target}: leads into the middle of the bytes at "
+     "{other}",
      false},
     {"to a free block", to_a_free_block,
      "node at {object} in gen0, offset 0 -> {target}: leads to memory that was freed or evacuated",
@@ -631,7 +632,7 @@ static const struct corruption of_edges[] = {
     {"to another heap", to_another_heap,
      "node at {object} in gen0, offset 8 -> {target}: leads into another heap", false},
     {"from an array into the middle", from_an_array,
-     "references at {object} in gen2, offset 616 -> {target}: leads into the middle of a node at "
+     "references at {object} in gen2, offset 616 -> {target}: leads into the middle of the node at "
      "{other}",
      false},
     {"log byte of no meaning", log_byte_of_no_meaning,
@@ -730,7 +731,7 @@ static const struct corruption of_weak[] = {
     {"ephemeron put aside", ephemeron_aside,
      "ephemeron at {object} in gen0: is put aside between collections (F1)", false},
     {"ephemeron's value", ephemeron_value,
-     "ephemeron at {object} in gen0, offset 8 -> {target}: leads into the middle of a node at "
+     "ephemeron at {object} in gen0, offset 8 -> {target}: leads into the middle of the node at "
      "{other}",
      false},
     {"call of no state", call_of_no_state, "call of {object}: it is in no state", false},
@@ -752,7 +753,7 @@ static const struct corruption of_weak[] = {
 
 static const struct corruption of_roots[] = {
     {"root into the middle", root_into_the_middle,
-     "root {object} -> {target}: leads into the middle of a node at {other}", false},
+     "root {object} -> {target}: leads into the middle of the node at {other}", false},
     {"frame to where nothing was", frame_to_a_gap,
      "root {object} -> {target}: leads to memory that was freed or evacuated", false},
     {"frames are a ring", frames_are_ring,

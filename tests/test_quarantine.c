@@ -139,14 +139,16 @@ static void an_object_that_moved_is_named_with_its_new_address(void **state)
     stale = (uintptr_t)world->root[0];
     gc_collect(world->mutator, GC_OLD, NULL);
     assert_ptr_not_equal(world->root[0], stale);
-    (void)snprintf(line, sizeof line,
-                   "access to offset 16 of a node of 24 bytes at %p, which moved to %p in "
-                   "collection 2",
-                   (void *)stale, world->root[0]);
+    (void)snprintf(
+        line, sizeof line,
+        "access to offset 16 of an object of type node, 24 bytes, at %p, which moved to %p in "
+        "collection 2",
+        (void *)stale, world->root[0]);
     assert_report(read_value, world, line, NOT_UPDATED);
-    (void)snprintf(line, sizeof line,
-                   "access to a node of 24 bytes at %p, which moved to %p in collection 2",
-                   (void *)stale, world->root[0]);
+    (void)snprintf(
+        line, sizeof line,
+        "access to an object of type node, 24 bytes, at %p, which moved to %p in collection 2",
+        (void *)stale, world->root[0]);
     assert_report(read_left, world, line, NOT_UPDATED);
     world_end(world);
 }
@@ -162,7 +164,8 @@ static void an_object_that_died_is_named_with_its_collection(void **state)
     world->root[0] = make_node(world->mutator, 2);
     gc_collect(world->mutator, GC_YOUNG, NULL);
     (void)snprintf(line, sizeof line,
-                   "access to offset 16 of a node of 24 bytes at %p, which died in collection 2",
+                   "access to offset 16 of an object of type node, 24 bytes, at %p, which died in "
+                   "collection 2",
                    (void *)stale);
     assert_report(read_value, world, line, NOT_KNOWN);
     world_end(world);
@@ -183,16 +186,18 @@ static void moves_are_followed_to_where_the_object_is(void **state)
     gc_collect(world->mutator, GC_OLD, NULL);
     gc_collect(world->mutator, GC_OLD, NULL);
     (void)snprintf(line, sizeof line,
-                   "access to a node of 24 bytes at %p, which moved to %p in collection 2 (and is "
+                   "access to an object of type node, 24 bytes, at %p, which moved to %p in "
+                   "collection 2 (and is "
                    "at %p now)",
                    (void *)stale, first, world->root[0]);
     assert_report(read_left, world, line, NOT_UPDATED);
     world->root[0] = NULL;
     gc_collect(world->mutator, GC_OLD, NULL);
-    (void)snprintf(line, sizeof line,
-                   "access to a node of 24 bytes at %p, which moved to %p in collection 2 (and "
-                   "died in collection 5)",
-                   (void *)stale, first);
+    (void)snprintf(
+        line, sizeof line,
+        "access to an object of type node, 24 bytes, at %p, which moved to %p in collection 2 (and "
+        "died in collection 5)",
+        (void *)stale, first);
     assert_report(read_left, world, line, NOT_UPDATED);
     world_end(world);
 }
@@ -206,10 +211,11 @@ static void a_large_object_that_died_is_named(void **state)
     pass_the_first(world);
     stale = (uintptr_t)make_array(world->mutator, &gc_type_bytes, MIB);
     gc_collect(world->mutator, GC_OLD, NULL);
-    (void)snprintf(line, sizeof line,
-                   "access to offset 500016 of a bytes of 1048576 bytes at %p, which died in "
-                   "collection 2",
-                   (void *)stale);
+    (void)snprintf(
+        line, sizeof line,
+        "access to offset 500016 of an object of type bytes, 1048576 bytes, at %p, which died in "
+        "collection 2",
+        (void *)stale);
     stale += 500000;
     assert_report(read_value, world, line, NOT_KNOWN);
     world_end(world);
@@ -235,9 +241,10 @@ static void an_object_of_a_retired_type_is_explained_still(void **state)
     gc_type_retire(world->mutator, type, note_name, name);
     gc_collect(world->mutator, GC_OLD, NULL);
     assert_string_equal(name, "xxxxxxxx");
-    (void)snprintf(line, sizeof line,
-                   "access to a (a retired type) of 24 bytes at %p, which died in collection 2",
-                   (void *)stale);
+    (void)snprintf(
+        line, sizeof line,
+        "access to an object of type (retired), 24 bytes, at %p, which died in collection 2",
+        (void *)stale);
     assert_report(read_left, world, line, NOT_KNOWN);
     world_end(world);
 }
@@ -260,10 +267,11 @@ static void beside_a_pinned_object_the_others_are_poisoned(void **state)
     assert_ptr_equal(world->root[0], pinned);
     assert_int_equal(pinned->value, 1);
     assert_ptr_not_equal(world->root[1], stale);
-    (void)snprintf(line, sizeof line,
-                   "a pointer was followed that was read from a node of 24 bytes at %p, which "
-                   "moved to %p in collection 2",
-                   (void *)stale, world->root[1]);
+    (void)snprintf(
+        line, sizeof line,
+        "a pointer was followed that was read from an object of type node, 24 bytes, at %p, which "
+        "moved to %p in collection 2",
+        (void *)stale, world->root[1]);
     assert_report(follow_right, world, line, NOT_UPDATED);
     assert_int_equal(gc_unpin(world->mutator, pinned), GC_OK);
     world_end(world);
@@ -286,10 +294,11 @@ static void what_died_beside_a_pinned_object_is_poisoned(void **state)
     stale = (uintptr_t)make_node(world->mutator, 2);
     assert_int_equal(gc_pin(world->mutator, world->root[0]), GC_OK);
     gc_collect(world->mutator, GC_OLD, NULL);
-    (void)snprintf(line, sizeof line,
-                   "a pointer was followed that was read from a node of 24 bytes at %p, which "
-                   "died in collection 2",
-                   (void *)stale);
+    (void)snprintf(
+        line, sizeof line,
+        "a pointer was followed that was read from an object of type node, 24 bytes, at %p, which "
+        "died in collection 2",
+        (void *)stale);
     assert_report(follow_right, world, line, NOT_KNOWN);
     assert_report(ask_for_size, world, line, NOT_KNOWN);
     world_end(world);
@@ -316,11 +325,11 @@ static void the_verifier_says_where_a_stale_reference_led(void **state)
     world->root[1] = holder = make_node(world->mutator, 2);
     gc_write(world->mutator, holder, &holder->right, (void *)stale);
     assert_int_equal(end_of(verify, world, text, sizeof text), 0);
-    (void)snprintf(
-        expected, sizeof expected,
-        "strata: verify: node at %p in gen0, offset 8 -> %p: leads to a node of 24 bytes "
-        "at %p, which moved to %p in collection 2\n",
-        (void *)holder, (void *)stale, (void *)stale, world->root[0]);
+    (void)snprintf(expected, sizeof expected,
+                   "strata: verify: node at %p in gen0, offset 8 -> %p: leads to an object of type "
+                   "node, 24 bytes, "
+                   "at %p, which moved to %p in collection 2\n",
+                   (void *)holder, (void *)stale, (void *)stale, world->root[0]);
     assert_string_equal(text, expected);
     holder->right = NULL;
     world_end(world);
@@ -414,7 +423,8 @@ static void of_two_heaps_the_right_one_explains(void **state)
     stale = (uintptr_t)make_node(world->mutator, 1);
     gc_collect(world->mutator, GC_OLD, NULL);
     (void)snprintf(line, sizeof line,
-                   "access to a node of 24 bytes at %p, which died in collection 2", (void *)stale);
+                   "access to an object of type node, 24 bytes, at %p, which died in collection 2",
+                   (void *)stale);
     assert_report(read_left, world, line, NOT_KNOWN);
     world_end(other);
     world_end(world);

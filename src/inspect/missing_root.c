@@ -43,7 +43,7 @@ void gc_stale_describe(const struct gc_stale *stale, uintptr_t address, char *te
     else if (address != stale->object && address - stale->object < stale->bytes)
         say(&report, "offset %zu of ", (size_t)(address - stale->object));
     if (stale->object != 0)
-        say(&report, "a %s of %zu bytes at %p, which ", name_of(stale), stale->bytes,
+        say(&report, "an object of type %s, %zu bytes, at %p, which ", name_of(stale), stale->bytes,
             (void *)stale->object);
     if (stale->object != 0 && stale->first_move == 0)
         say(&report, "died in collection %llu", collection);

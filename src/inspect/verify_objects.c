@@ -108,7 +108,7 @@ static void fault_target(struct gc_verifier *verifier, uintptr_t slot, uintptr_t
         gc_fault_slot(verifier, slot, word, "leads to no object");
         return;
     }
-    (void)snprintf(text, sizeof text, "leads into the middle of a %.100s at %p",
+    (void)snprintf(text, sizeof text, "leads into the middle of the %.100s at %p",
                    gc_object_type(object)->name, (void *)object);
     gc_fault_slot(verifier, slot, word, text);
 }

@@ -108,7 +108,7 @@ static void let_go(struct gc_made_type *made, struct gc_types *types)
         gc_os.free(made);
         return;
     }
-    made->type.name = "(a retired type)";
+    made->type.name = "(retired)";
     made->next = types->gone;
     types->gone = made;
 }

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A shop's orders, with two mistakes to choose from; guides/missing-root.md
+ * finds them.
+ *
+ *     missing_root            makes none
+ *     missing_root root       keeps the largest order in a malloc block that the
+ *                             collector does not know of
+ *     missing_root barrier    links orders to their customer by plain stores
+ *
+ * As an interpreter would, it uses exact roots only.
+ */
+#include <strata/gc.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CUSTOMERS = 100, ORDERS = 20000 };
+
+struct order {
+    struct order *next; /* of the same customer */
+    long amount;
+};
+
+struct customer {
+    struct order *orders;
+    long count;
+};
+
+/* Lives in malloc memory. */
+struct shop {
+    struct customer *customers[CUSTOMERS];
+    struct order *largest;
+    int plain_stores;
+};
+
+static const uint32_t order_refs[] = {offsetof(struct order, next)};
+static const uint32_t customer_refs[] = {offsetof(struct customer, orders)};
+static const gc_type order_type = GC_TYPE_STRUCT("order", struct order, order_refs);
+static const gc_type customer_type = GC_TYPE_STRUCT("customer", struct customer, customer_refs);
+
+static void take_order(gc_mutator *mutator, struct shop *shop, int i)
+{
+    struct order *order = gc_alloc(mutator, &order_type);
+    struct customer *customer = shop->customers[i % CUSTOMERS];
+
+    if (order == NULL)
+        exit(2);
+    order->amount = i * 7919L % 10007;
+    order->next = customer->orders; /* it is new: a plain store will do */
+    if (shop->plain_stores)
+        customer->orders = order; /* the second mistake */
+    else
+        gc_write(mutator, customer, &customer->orders, order);
+    customer->count++;
+    if (shop->largest == NULL || order->amount > shop->largest->amount)
+        shop->largest = order;
+}
+
+static long count_orders(const struct shop *shop)
+{
+    long count = 0;
+
+    for (int i = 0; i < CUSTOMERS; i++)
+        for (const struct order *o = shop->customers[i]->orders; o != NULL; o = o->next)
+            count++;
+    return count;
+}
+
+static void run(gc_mutator *mutator, struct shop *shop)
+{
+    for (int i = 0; i < CUSTOMERS; i++)
+        if ((shop->customers[i] = gc_alloc(mutator, &customer_type)) == NULL)
+            exit(2);
+    for (int i = 0; i < ORDERS; i++)
+        take_order(mutator, shop, i);
+    printf("%ld orders, the largest of %ld\n", count_orders(shop), shop->largest->amount);
+}
+
+int main(int argc, char **argv)
+{
+    const char *mistake = argc > 1 ? argv[1] : "";
+    struct shop *shop = calloc(1, sizeof *shop);
+    gc_options options;
+    gc_mutator *mutator;
+    gc_heap *heap;
+
+    gc_options_init(&options);
+    options.stacks = GC_STACKS_EXACT;
+    options.hard_limit = (size_t)64 << 20;
+    options.nursery_max = (size_t)64 << 10;
+    if (shop == NULL || gc_heap_create(&options, &heap) != GC_OK ||
+        gc_mutator_attach(heap, &mutator) != GC_OK)
+        return 2;
+    shop->plain_stores = strcmp(mistake, "barrier") == 0;
+    gc_root_range_add(heap, shop->customers, CUSTOMERS, GC_EXACT);
+    if (strcmp(mistake, "root") != 0) /* the first mistake is to leave this out */
+        gc_root_add(heap, &shop->largest);
+    run(mutator, shop);
+    gc_mutator_detach(mutator);
+    gc_heap_destroy(heap);
+    free(shop);
+    return 0;
+}
