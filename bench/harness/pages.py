@@ -37,8 +37,7 @@ class Data:
         self.rows = results.read(path)
         self.figures = self.beside("-figures.csv")
         self.present = results.unique(self.rows, "subject")
-        present = results.unique(self.rows, "workload")
-        self.names = [w.name for w in workloads.WORKLOADS if w.name in present]
+        self.names = workloads.in_order(results.unique(self.rows, "workload"))
 
     def beside(self, suffix):
         return results.read(results.beside(self.path, suffix))
@@ -248,7 +247,7 @@ def managed(data):
 def figures(data):
     who = data.who(("strata", "strata-exact", "strata-nobarrier", *C_PEERS))
     lines = []
-    for name in results.unique(data.figures, "workload"):
+    for name in workloads.in_order(results.unique(data.figures, "workload")):
         for figure in FIGURES:
             found = [results.figure_median(data.figures, name, s, figure) for s in who]
             if any(v is not None for v in found):

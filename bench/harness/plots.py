@@ -11,7 +11,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 from matplotlib import ticker  # noqa: E402
 
-from . import results  # noqa: E402
+from . import results, workloads  # noqa: E402
 
 plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "strata"})  # small, reproducible
 
@@ -91,7 +91,7 @@ class Folder:
 def throughput(rows, folder):
     """How fast, relative to the C library's malloc where it takes part, else to
     bdwgc: longer is faster. Whiskers span the rounds."""
-    names = results.unique(rows, "workload")
+    names = workloads.in_order(results.unique(rows, "workload"))
     figure, axes = grid(len(names), 4.6, 3.4)
     for axis, name in zip(axes, names):
         here = [row for row in rows if row["workload"] == name]
@@ -118,7 +118,7 @@ def throughput(rows, folder):
 
 def pauses(rows, figures, folder):
     """Latencies of single operations: so many of them were within."""
-    names = [name for name in results.unique(rows, "workload")
+    names = [name for name in workloads.in_order(results.unique(rows, "workload"))
              if any(row["p999_us"] for row in rows if row["workload"] == name)]
     if not names:
         return None
@@ -144,7 +144,7 @@ def pauses(rows, figures, folder):
 
 
 def memory(samples, folder):
-    names = results.unique(samples, "workload")
+    names = workloads.in_order(results.unique(samples, "workload"))
     if not names:
         return None
     figure, axes = grid(len(names), 4.6, 3.6)
@@ -179,7 +179,7 @@ def curve_points(rows, workload, subject):
 
 
 def curve(rows, folder):
-    names = results.unique(rows, "workload")
+    names = workloads.in_order(results.unique(rows, "workload"))
     if not names:
         return None
     figure, axes = grid(len(names), 4.8, 3.8)
@@ -205,7 +205,7 @@ def curve(rows, folder):
 def nursery(rows, folder):
     """Time against memory: Strata's fixed nurseries as a line from small to large,
     those that grow as points, peers beside."""
-    names = results.unique(rows, "workload")
+    names = workloads.in_order(results.unique(rows, "workload"))
     if not names:
         return None
     figure, axes = grid(len(names), 5.4, 4.2, columns=2)

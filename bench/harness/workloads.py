@@ -57,6 +57,12 @@ WORKLOADS = [
 BY_NAME = {w.name: w for w in WORKLOADS}
 
 
+def in_order(names):
+    """Sorted as above, with those that are not known at the end."""
+    order = list(BY_NAME)
+    return sorted(names, key=lambda name: order.index(name) if name in BY_NAME else len(order))
+
+
 def matching(names):
     """The workloads of these names; a program's name stands for all of it."""
     if not names:
