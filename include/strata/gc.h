@@ -288,6 +288,10 @@ typedef struct gc_options {
     uint32_t threshold2;       /* gen1 collections between those of gen2, at least; default 2 */
     uint32_t growth_percent;   /* growth of the old generation before a collection; default 50 */
     uint32_t gc_share_percent; /* most time spent collecting near the limit; default 90 */
+    uint32_t workers;          /* threads that mark a large heap together, the one that collects
+                                  included, at most 64; default 1. The others are started by the
+                                  first collection that is large enough, and see no signals.
+                                  They call nothing of the program's */
     uint32_t decommit_delay;   /* full collections that free memory waits to be given back, at
                                   most 255; default 1 */
     uint8_t reference_tags;    /* bit t set: words whose low three bits are t are references

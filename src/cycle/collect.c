@@ -9,8 +9,9 @@
 #include "trace/ephemerons.h"
 
 enum {
-    DEMAND_MARGIN = 4, /* a quarter more than was needed */
-    MANY_HOLDERS = 256 /* in the log: what they refer to is not in cache */
+    DEMAND_MARGIN = 4,     /* a quarter more than was needed */
+    TEAM_BYTES = 16 << 20, /* condemned, from which a team marks */
+    MANY_HOLDERS = 256     /* in the log: what they refer to is not in cache */
 };
 
 static void reach(struct gc_collector *collector, enum gc_phase phase)
@@ -77,6 +78,19 @@ static enum gc_prefetch choose_prefetch(const struct gc_collector *collector, si
     if (condemned > collector->prefetch_bytes || (collector->stress & GC_STRESS_PREFETCH))
         return GC_PREFETCH_ALL;
     return collector->remembered.log.count > MANY_HOLDERS ? GC_PREFETCH_SHALLOW : GC_PREFETCH_NONE;
+}
+
+/* A team is for large heaps: to wake it costs as much as to mark a thousand
+ * objects. */
+static struct gc_team *choose_team(struct gc_collector *collector, size_t condemned)
+{
+    struct gc_team *team = &collector->team;
+
+    if ((condemned < TEAM_BYTES && !(collector->stress & GC_STRESS_PREFETCH)) ||
+        !gc_team_start(team))
+        return NULL;
+    gc_team_begin(team, &collector->tracer);
+    return team;
 }
 
 /* ---- What it did ---- */
@@ -210,6 +224,7 @@ void gc_cycle_run(struct gc_collector *collector, const struct gc_request *reque
                           request->reason == GC_REASON_LIMIT);
     young = condemned_bytes(collector, GC_YOUNG);
     gc_tracer_begin(tracer, request->generation, choose_prefetch(collector, condemned));
+    tracer->team = choose_team(collector, condemned);
     reach(collector, GC_PHASE_STOPPED);
 
     gc_condemn(collector, request);

@@ -14,6 +14,7 @@
 #include "trace/handles.h"
 #include "trace/remembered.h"
 #include "trace/roots.h"
+#include "trace/team.h"
 #include "trace/tracer.h"
 #include "trace/types.h"
 #include "trace/weak.h"
@@ -67,6 +68,7 @@ struct gc_collector {
     struct gc_spaces spaces;
     struct gc_remembered remembered;
     struct gc_tracer tracer;
+    struct gc_team team; /* that marks large heaps together */
     struct gc_roots roots;
     struct gc_handles handles;
     struct gc_types types;

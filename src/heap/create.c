@@ -29,7 +29,7 @@ static size_t lane_words(const struct gc_collector *collector, bool at_most)
 
     for (size_t i = 0; i < sizeof lanes / sizeof lanes[0]; i++)
         words += at_most ? lanes[i]->capacity : lanes[i]->committed;
-    return words;
+    return words + gc_team_words(&collector->team, at_most);
 }
 
 static size_t mutator_bytes(const gc_mutator *mutator)
@@ -98,11 +98,14 @@ static bool reserve_memory(struct gc_collector *collector, const struct gc_setti
     gc_spaces_create(&collector->spaces, &collector->tables, &collector->blocks);
     return gc_remembered_create(&collector->remembered, &collector->tables, lane) &&
            gc_tracer_create(&collector->tracer, &collector->spaces, &collector->remembered, stack,
-                            gc_min(stack, FIRST_STACK));
+                            gc_min(stack, FIRST_STACK)) &&
+           gc_team_create(&collector->team, settings->options.workers,
+                          stack / settings->options.workers);
 }
 
 static void release_memory(struct gc_collector *collector)
 {
+    gc_team_destroy(&collector->team);
     gc_tracer_destroy(&collector->tracer);
     gc_remembered_destroy(&collector->remembered);
     gc_blocks_destroy(&collector->blocks);

@@ -137,6 +137,7 @@ static const struct number_setting number_settings[] = {
     {"growth", offsetof(struct gc_settings, options.growth_percent), false},
     {"gc-share", offsetof(struct gc_settings, options.gc_share_percent), false},
     {"decommit-delay", offsetof(struct gc_settings, options.decommit_delay), false},
+    {"workers", offsetof(struct gc_settings, options.workers), false},
     {"watchdog-ms", offsetof(struct gc_settings, options.watchdog_ms), false},
     {"stress-every", offsetof(struct gc_settings, stress_every), true},
     {"stress-seed", offsetof(struct gc_settings, stress_seed), true},
@@ -183,7 +184,7 @@ static gc_status set_one(struct gc_settings *settings, const char *name, char *v
     return refuse(why, name, NULL,
                   "no such option: there are check, stress, stacks, barriers, hard-limit, "
                   "soft-limit, nursery-min, nursery-max, threshold1, threshold2, growth, gc-share, "
-                  "decommit-delay, watchdog-ms, stress-every, stress-seed");
+                  "decommit-delay, workers, watchdog-ms, stress-every, stress-seed");
 }
 
 static gc_status apply_settings(struct gc_settings *settings, const char *text, char *why)
@@ -238,6 +239,8 @@ static void complete_numbers(gc_options *options)
         options->gc_share_percent = 90;
     if (options->decommit_delay == 0)
         options->decommit_delay = 1;
+    if (options->workers == 0)
+        options->workers = 1;
     if (options->reference_tags == 0)
         options->reference_tags = 1;
 }
@@ -252,6 +255,8 @@ static gc_status check_bounds(const gc_options *options, char *why)
         return refuse(why, "nursery_max", NULL, "must not be above hard_limit");
     if (options->gc_share_percent > 100)
         return refuse(why, "gc_share_percent", NULL, "must be 1 to 100");
+    if (options->workers > GC_MOST_WORKERS)
+        return refuse(why, "workers", NULL, "must be at most 64");
     if (options->decommit_delay > UINT8_MAX)
         return refuse(why, "decommit_delay", NULL, "must be at most 255");
     if ((unsigned)options->stacks > GC_STACKS_EXACT)

@@ -18,7 +18,7 @@ enum { GC_LEAST_LIMIT = 1 << 20 }; /* of hard_limit, bytes */
 
 /* Completes `options` (may be NULL), then applies its settings string and the
  * environment's. On failure `why` (GC_WHY_BYTES) gets one sentence. */
-enum { GC_WHY_BYTES = 256 };
+enum { GC_WHY_BYTES = 512 };
 gc_status gc_settings_read(const gc_options *options, struct gc_settings *settings, char *why);
 
 #endif

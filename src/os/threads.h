@@ -41,6 +41,17 @@ void gc_signal_all(struct gc_signal *signal);
  * that cannot be arranged. */
 bool gc_os_at_thread_end(void (*ended)(void));
 
+/* A thread of the library's own; it sees no signals. */
+struct gc_thread {
+    pthread_t id;
+    void (*run)(void *data);
+    void *data;
+};
+
+/* False if the system gives none. `thread` must stay until it was joined. */
+bool gc_os_thread_start(struct gc_thread *thread, void (*run)(void *data), void *data);
+void gc_os_thread_join(struct gc_thread *thread);
+
 /* A name for the calling thread: its number, and what the program calls it. */
 enum { GC_THREAD_NAME_BYTES = 40 };
 void gc_os_thread_name(char name[GC_THREAD_NAME_BYTES]);

@@ -8,6 +8,7 @@
 #include "os/threads.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -125,4 +126,37 @@ void gc_os_thread_name(char name[GC_THREAD_NAME_BYTES])
 
     (void)pthread_getname_np(pthread_self(), own, sizeof own);
     (void)snprintf(name, GC_THREAD_NAME_BYTES, "%ld (%s)", (long)syscall(SYS_gettid), own);
+}
+
+/* ---- Threads of the library's own ----------------------------------------- */
+
+static void *run_thread(void *data)
+{
+    const struct gc_thread *thread = data;
+
+    thread->run(thread->data);
+    return NULL;
+}
+
+/* Born with all signals blocked: they are for the program's threads. */
+bool gc_os_thread_start(struct gc_thread *thread, void (*run)(void *data), void *data)
+{
+    sigset_t all, before;
+    bool made;
+
+    thread->run = run;
+    thread->data = data;
+    (void)sigfillset(&all);
+    if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0)
+        return false;
+    made = pthread_create(&thread->id, NULL, run_thread, thread) == 0;
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return made;
+}
+
+void gc_os_thread_join(struct gc_thread *thread)
+{
+    int failed = pthread_join(thread->id, NULL);
+
+    GC_CHECK(failed == 0, "OS3");
 }

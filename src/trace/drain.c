@@ -3,25 +3,19 @@
  * Following everything that is on the stack.
  *
  * A trace of what fits the cache is a plain loop: an edge is followed when it
- * is seen. A trace of more waits for memory most of its time, so it keeps many
- * misses under way: edges go untested through a first queue, while the bitmap
- * word of their target is fetched; those found unmarked go through a second,
- * while their header and line are. Both queues are rings; what leaves one has
- * waited a ring's length. (Cher, Hosking and Vitek 2004 put the queue before
- * the mark; the second stage is ours.)
+ * is seen. A trace of more passes each edge through two rings (rings.h), and a
+ * large one is shared by a team (team.h), if the heap has one.
  */
 #include "trace/cards.h"
 #include "trace/edge.h"
 #include "trace/ephemerons.h"
 #include "trace/holder.h"
+#include "trace/rings.h"
 #include "trace/scan.h"
+#include "trace/team.h"
 #include "trace/types.h"
 
-enum {
-    RING = 16,
-    ARRAY_PIECE = 256,
-    SECOND_LINE = 40 /* bytes into an object: most end here or before, often on another line */
-};
+enum { ARRAY_PIECE = 256 };
 
 /* Scans part of an array and leaves the rest on the stack, so that a large
  * array does not fill it. */
@@ -128,46 +122,24 @@ static void drain_watching(struct gc_tracer *tracer)
         scan_entry(tracer, tracer->stack.words[--tracer->stack.count], gc_follow_watching);
 }
 
-struct rings {
-    uintptr_t edges[RING];
-    uintptr_t marked[RING];
-    unsigned edge_at;
-    unsigned marked_at;
-    unsigned edge_count;
-    unsigned marked_count;
-};
-
-/* Puts `in` (or nothing, 0) into a ring; returns what has waited longest. */
-GC_ALWAYS_INLINE uintptr_t exchange(uintptr_t *ring, unsigned *at, uintptr_t in)
-{
-    uintptr_t out = ring[*at];
-
-    ring[*at] = in;
-    *at = (*at + 1) % RING;
-    return out;
-}
-
-GC_ALWAYS_INLINE void scan_marked(struct gc_tracer *tracer, uintptr_t object,
-                                  gc_scan_slot_fn *visit)
+static void scan_marked(struct gc_tracer *tracer, uintptr_t object)
 {
     const gc_type *type = gc_header_type(*gc_header(object));
 
     gc_settle_in_place(tracer, object, type, tracer->state[gc_block_of(tracer->tables, object)]);
     if (type->kind != GC_KIND_LEAF)
-        scan_object(tracer, object, visit);
+        scan_object(tracer, object, gc_queue);
 }
 
-GC_ALWAYS_INLINE void prefetch_edge(const struct gc_tracer *tracer, uintptr_t entry)
+static void scan_marked_shallow(struct gc_tracer *tracer, uintptr_t object)
 {
-    size_t granule = (entry - tracer->base) >> GC_GRANULE_LOG2;
+    const gc_type *type = gc_header_type(*gc_header(object));
 
-    if ((entry & 3) == GC_STACK_EDGE)
-        gc_prefetch(&tracer->marks[(granule - 1) >> 6]);
-    else
-        gc_prefetch((const void *)(gc_load_word((void *)(entry - GC_STACK_SLOT)) - 8));
+    gc_settle_in_place(tracer, object, type, tracer->state[gc_block_of(tracer->tables, object)]);
+    if (type->kind != GC_KIND_LEAF)
+        scan_object(tracer, object, gc_follow);
 }
 
-/* An edge has waited: tests it; returns an object newly marked, or 0. */
 GC_ALWAYS_INLINE uintptr_t test_edge(struct gc_tracer *tracer, uintptr_t entry)
 {
     if ((entry & 3) == GC_STACK_SLOT) {
@@ -176,60 +148,53 @@ GC_ALWAYS_INLINE uintptr_t test_edge(struct gc_tracer *tracer, uintptr_t entry)
     }
     if (!gc_test_and_mark(tracer, entry))
         return 0;
-    gc_prefetch(gc_header(entry));
-    gc_prefetch((const void *)(entry + SECOND_LINE));
-    gc_prefetch(&tracer->tables->lines[gc_line_of(tracer->tables, entry)]);
+    gc_prefetch_marked(tracer, entry);
     return entry;
 }
 
-/* One step: an edge, or none, goes into the first queue; what has waited there
- * is tested, and if it is new goes through the second. */
-GC_ALWAYS_INLINE void pass_edge(struct gc_tracer *tracer, struct rings *rings, uintptr_t edge,
-                                gc_scan_slot_fn *visit)
+/* Edges to what stays are for the team. */
+GC_ALWAYS_INLINE uintptr_t test_aside(struct gc_tracer *tracer, uintptr_t entry)
 {
-    uintptr_t due = exchange(rings->edges, &rings->edge_at, edge), object = 0;
-
-    rings->edge_count += edge != 0;
-    if (due != 0) {
-        rings->edge_count--;
-        object = test_edge(tracer, due);
-        rings->marked_count += object != 0;
+    if ((entry & 3) != GC_STACK_EDGE)
+        return test_edge(tracer, entry);
+    if (GC_UNLIKELY(!gc_team_put_aside(tracer->team, entry))) {
+        gc_team_mark(tracer->team, tracer);
+        return test_edge(tracer, entry);
     }
-    if (object == 0 && rings->edge_count != 0)
-        return;
-    object = exchange(rings->marked, &rings->marked_at, object);
-    if (object != 0) {
-        rings->marked_count--;
-        scan_marked(tracer, object, visit);
-    }
+    return 0;
 }
 
 /* Follows the edges that were queued; `visit` takes those met on the way. */
-GC_ALWAYS_INLINE void drain_queued(struct gc_tracer *tracer, gc_scan_slot_fn *visit)
+GC_ALWAYS_INLINE void drain_queued(struct gc_tracer *tracer, gc_test_edge_fn *test,
+                                   gc_scan_marked_fn *scan, gc_scan_slot_fn *visit)
 {
-    struct rings rings = {.edge_at = 0};
+    struct gc_rings rings = {.edge_at = 0};
 
-    while (tracer->stack.count > 0 || rings.edge_count + rings.marked_count > 0) {
+    while (tracer->stack.count > 0 || !gc_rings_are_empty(&rings)) {
         uintptr_t entry = tracer->stack.count > 0 ? tracer->stack.words[--tracer->stack.count] : 0;
 
-        if (entry & GC_STACK_ARRAY) {
+        if (entry & GC_STACK_ARRAY)
             scan_entry(tracer, entry, visit);
-            continue;
-        }
-        if (entry != 0)
-            prefetch_edge(tracer, entry);
-        pass_edge(tracer, &rings, entry, visit);
+        else
+            gc_rings_pass(tracer, &rings, entry, test, scan);
     }
 }
 
 static void drain_all_queued(struct gc_tracer *tracer)
 {
-    drain_queued(tracer, gc_queue);
+    drain_queued(tracer, test_edge, scan_marked, gc_queue);
 }
 
 static void drain_shallow(struct gc_tracer *tracer)
 {
-    drain_queued(tracer, gc_follow);
+    drain_queued(tracer, test_edge, scan_marked_shallow, gc_follow);
+}
+
+static void drain_with_team(struct gc_tracer *tracer)
+{
+    do
+        drain_queued(tracer, test_aside, scan_marked, gc_queue);
+    while (gc_team_mark(tracer->team, tracer));
 }
 
 /* ---- A full stack ---- */
@@ -247,6 +212,8 @@ static void drain_stack(struct gc_tracer *tracer)
         drain_watching(tracer);
     else if (tracer->shallow)
         drain_shallow(tracer);
+    else if (tracer->prefetching && tracer->team != NULL)
+        drain_with_team(tracer);
     else if (tracer->prefetching)
         drain_all_queued(tracer);
     else

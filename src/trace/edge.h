@@ -169,6 +169,16 @@ GC_ALWAYS_INLINE unsigned gc_granule_state(const struct gc_tracer *tracer, uintp
     return tracer->state[granule >> (GC_BLOCK_LOG2 - GC_GRANULE_LOG2)];
 }
 
+/* The state of the block that any word leads to, 0 if that is nothing of the heap. */
+static inline unsigned gc_state_of_target(const struct gc_tracer *tracer, uintptr_t word)
+{
+    uintptr_t offset = word - tracer->base;
+
+    if (offset >= tracer->bytes || !(tracer->tags >> (word & 7) & 1))
+        return 0;
+    return tracer->state[offset >> GC_BLOCK_LOG2];
+}
+
 /* The same for a slot that holds no plain reference; `queued` says which. */
 void gc_visit_tagged(struct gc_tracer *tracer, void *slot, bool queued);
 

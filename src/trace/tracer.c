@@ -79,16 +79,6 @@ void gc_trace_edge(struct gc_tracer *tracer, void *slot)
     gc_follow_as_due(tracer, slot);
 }
 
-/* The state of the block that a word leads to, 0 if that is nothing of the heap. */
-static unsigned state_of_target(const struct gc_tracer *tracer, uintptr_t word)
-{
-    uintptr_t offset = word - tracer->base;
-
-    if (offset >= tracer->bytes || !(tracer->tags >> (word & 7) & 1))
-        return 0;
-    return tracer->state[offset >> GC_BLOCK_LOG2];
-}
-
 /* The tag stays with the slot. */
 static void follow_tagged(struct gc_tracer *tracer, void *slot, unsigned state)
 {
@@ -102,7 +92,7 @@ static void follow_tagged(struct gc_tracer *tracer, void *slot, unsigned state)
 void gc_visit_tagged(struct gc_tracer *tracer, void *slot, bool queued)
 {
     uintptr_t word = gc_load_word(slot);
-    unsigned state = state_of_target(tracer, word);
+    unsigned state = gc_state_of_target(tracer, word);
 
     if (gc_note_target(tracer, state) &&
         !(queued && gc_queue_edge(tracer, slot, word & ~(uintptr_t)7, state)))
@@ -112,7 +102,7 @@ void gc_visit_tagged(struct gc_tracer *tracer, void *slot, bool queued)
 void gc_follow_watching(struct gc_tracer *tracer, void *slot)
 {
     uintptr_t word = gc_load_word(slot);
-    unsigned state = state_of_target(tracer, word);
+    unsigned state = gc_state_of_target(tracer, word);
 
     if (!gc_note_target(tracer, state))
         return;

@@ -99,6 +99,7 @@ struct gc_tracer {
     bool fill_holes;                      /* of gen2: it is not condemned */
     bool mark_only;                       /* nothing may be copied any more */
     unsigned oldest;                      /* generation condemned */
+    struct gc_team *team;                 /* that marks with this thread; NULL: none */
     struct gc_trace_counts counts;
     struct gc_ephemerons ephemerons;
 };
@@ -111,7 +112,7 @@ void gc_tracer_destroy(struct gc_tracer *tracer);
 /* Bit t of `tags`: words whose low three bits are t are references. */
 void gc_tracer_set_tags(struct gc_tracer *tracer, unsigned tags);
 
-/* Before and after the phases of one collection. */
+/* Before and after the phases of one collection. `team` may be NULL. */
 void gc_tracer_begin(struct gc_tracer *tracer, unsigned oldest, enum gc_prefetch prefetch);
 void gc_tracer_end(struct gc_tracer *tracer);
 

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Threads that mark together.
+ *
+ * The heap's addresses are dealt out among them, 256 KiB at a time, and each
+ * marks and scans what lies in its own parts: so no mark, line or count is shared,
+ * and none needs an atomic operation, which would wait for every store under way.
+ * An edge into another's part is sent there, in parcels. (To give work away
+ * instead, and to mark by atomic bits, took twice as long as one thread alone.)
+ *
+ * What stays where it is can be marked so. What moves, and what has a say of its
+ * own (trace callbacks, ephemerons, cards, holders to be remembered), is left to
+ * the collecting thread. So the two alternate: that thread alone follows the slots
+ * into evacuating blocks, and puts the edges to what stays aside; then all mark
+ * from these, and leave it what it must do; until nothing is left.
+ *
+ * J1  Between phases all helpers wait, and all inboxes are empty.
+ * J2  In a phase a worker writes the log bytes, marks, lines and live counts of
+ *     its own parts of the heap alone, and nothing else of the heap is written.
+ * J3  A phase is over when all wait and no inbox holds an edge: only one that
+ *     does not wait can fill one, and it waits with its parcels delivered.
+ */
+#ifndef STRATA_TEAM_H
+#define STRATA_TEAM_H
+
+#include "os/threads.h"
+#include "trace/tracer.h"
+
+enum { GC_MOST_WORKERS = 64, GC_MOST_ASIDE = 16 << 10 };
+
+struct gc_team;
+
+enum { GC_PARCEL = 128 };
+
+/* Edges on their way to another worker. */
+struct gc_parcel {
+    size_t count;
+    uintptr_t edges[GC_PARCEL];
+};
+
+/* One of them. */
+struct gc_worker {
+    struct gc_tracer tracer;   /* first; the heap's tables, with a stack of its own */
+    struct gc_lane inbox;      /* edges that others sent; under the lock */
+    struct gc_lane left;       /* entries for the collecting thread */
+    struct gc_parcel *parcels; /* by worker */
+    struct gc_team *team;
+    struct gc_thread thread; /* not of the first, which is the collecting thread */
+    uint32_t block;          /* whose live granules are counted here */
+    size_t granules;         /* ... so many, not yet added */
+    bool is_lost;            /* an edge found no room */
+    bool waits;              /* atomic */
+};
+
+struct gc_team {
+    struct gc_lock lock;
+    struct gc_signal changed;  /* an inbox, or `waiting`, or `ends` */
+    struct gc_worker *workers; /* the first is the collecting thread */
+    unsigned size;             /* of these, as wished; 1: there is no team */
+    unsigned helpers;          /* threads that run */
+    unsigned waiting;          /* of the helpers */
+    unsigned filled;           /* inboxes that are not empty */
+    bool ends;
+    bool is_made;
+};
+
+/* A team of so many threads, the collecting one included; none is started yet.
+ * Each has lanes of up to `capacity` words. False without memory. */
+bool gc_team_create(struct gc_team *team, unsigned size, size_t capacity);
+void gc_team_destroy(struct gc_team *team);
+
+/* Starts the helpers, if they do not run; false if there is none. */
+bool gc_team_start(struct gc_team *team);
+
+/* Ends them: before a fork. The next start begins anew. */
+void gc_team_stop(struct gc_team *team);
+
+/* Before the first phase of a collection. */
+void gc_team_begin(struct gc_team *team, const struct gc_tracer *tracer);
+
+/* Puts an edge to what stays aside for the next phase; false if there are
+ * enough, and it is time for one. */
+static inline bool gc_team_put_aside(struct gc_team *team, uintptr_t edge)
+{
+    struct gc_lane *aside = &team->workers[0].tracer.stack;
+
+    return aside->count < GC_MOST_ASIDE && gc_lane_push(aside, edge);
+}
+
+/* Marks from what was put aside. What is left is on the tracer's stack then:
+ * false if that is nothing. */
+bool gc_team_mark(struct gc_team *team, struct gc_tracer *tracer);
+
+/* Words that its lanes have committed, or may. */
+size_t gc_team_words(const struct gc_team *team, bool at_most);
+
+#endif

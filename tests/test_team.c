@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Threads that mark together: whatever their number, the same lives, and the
+ * heap is whole. The mode "prefetch" has them mark small heaps, too.
+ */
+#include "heap/heap.h"
+#include "support/graph.h"
+
+#include <stdio.h>
+#include <strata/weak.h>
+
+enum { OBJECTS = 60000, FIELDS = 3 };
+
+struct item {
+    struct item *fields[FIELDS];
+    uint64_t value;
+};
+
+static const uint32_t item_offsets[] = {0, 8, 16};
+static const gc_type item_type = GC_TYPE_STRUCT("item", struct item, item_offsets);
+
+static void trace_item(gc_tracer *tracer, void *object)
+{
+    struct item *item = object;
+
+    for (int i = 0; i < FIELDS; i++)
+        gc_trace_slot(tracer, &item->fields[i]);
+}
+
+static const gc_type traced_type = GC_TYPE_TRACED("traced", struct item, trace_item);
+
+static struct world *make_team_world(unsigned workers, const char *more)
+{
+    char settings[128];
+    gc_options options = plain_options(0);
+    struct world *world;
+
+    snprintf(settings, sizeof settings, "workers=%u%s", workers, more);
+    options.settings = settings;
+    world = world_make(&options);
+    return world;
+}
+
+static void *make_some(gc_mutator *mutator, uint64_t chance)
+{
+    if (chance % 16 == 0)
+        return make_array(mutator, &gc_type_references, chance / 16 % 400);
+    if (chance % 512 == 1)
+        return make_array(mutator, &gc_type_references, 2000);
+    if (chance % 16 == 2)
+        return make_array(mutator, &gc_type_bytes, chance / 16 % 300);
+    return make_object(mutator, chance % 16 == 3 ? &traced_type : &item_type);
+}
+
+static void **slots_of(void *object, size_t *count)
+{
+    const gc_type *type = gc_type_of(object);
+
+    *count = type == &gc_type_references ? gc_length(object) : type == &gc_type_bytes ? 0 : FIELDS;
+    return object;
+}
+
+/* Objects of all kinds, each referring to some at random, a third of them from
+ * the root array. */
+static void fill(struct world *world)
+{
+    uint64_t chance = 12345;
+    void **all;
+
+    world->root[0] = make_array(world->mutator, &gc_type_references, OBJECTS);
+    for (size_t i = 0; i < OBJECTS; i++) {
+        void *made = make_some(world->mutator, next_random(&chance));
+
+        all = world->root[0];
+        gc_write(world->mutator, all, &all[i], made);
+    }
+    all = world->root[0];
+    for (size_t i = 0; i < OBJECTS; i++) {
+        size_t count;
+        void **slots = slots_of(all[i], &count);
+
+        for (size_t k = 0; k < count && k < 4; k++)
+            gc_write(world->mutator, slots, &slots[k], all[next_random(&chance) % OBJECTS]);
+    }
+    for (size_t i = 0; i < OBJECTS; i++)
+        if (i % 3 != 0)
+            gc_write(world->mutator, all, &all[i], NULL);
+}
+
+/* What is alive, after each generation was collected in turn. */
+static struct recount survivors(unsigned workers, const char *more)
+{
+    struct world *world = make_team_world(workers, more);
+    struct recount counted;
+
+    fill(world);
+    for (int generation = GC_YOUNG; generation <= GC_OLD; generation++) {
+        gc_collect(world->mutator, (unsigned)generation, NULL);
+        assert_int_equal(gc_verify(world->mutator), 0);
+    }
+    gc_collect(world->mutator, GC_OLD, NULL);
+    assert_int_equal(gc_verify(world->mutator), 0);
+    if (workers > 1)
+        assert_true(world->heap->collector.team.helpers > 0);
+    counted = recount(world->mutator);
+    world_end(world);
+    return counted;
+}
+
+static void check_same(const char *more)
+{
+    struct recount alone = survivors(1, more);
+
+    for (unsigned workers = 2; workers <= 5; workers++) {
+        struct recount together = survivors(workers, more);
+
+        assert_int_equal(together.all_objects, alone.all_objects);
+        assert_int_equal(together.all_bytes, alone.all_bytes);
+    }
+}
+
+static void a_team_keeps_what_one_keeps(void **state)
+{
+    (void)state;
+    check_same(",stress=prefetch");
+}
+
+static void so_it_does_where_nothing_moves(void **state)
+{
+    (void)state;
+    check_same(",stress=prefetch+in-place");
+}
+
+static void so_it_does_where_all_moves(void **state)
+{
+    (void)state;
+    check_same(",stress=prefetch+evacuate-all");
+}
+
+static void so_it_does_without_room_for_edges(void **state)
+{
+    (void)state;
+    check_same(",stress=prefetch+tiny-stack+in-place");
+}
+
+static void tagged_slots_are_followed(void **state)
+{
+    gc_options options = plain_options(0);
+    struct world *world;
+    uintptr_t *slots;
+
+    (void)state;
+    options.settings = "workers=2,stress=prefetch+in-place";
+    options.reference_tags = 1 | 1 << 3;
+    world = world_make(&options);
+    world->root[0] = make_array(world->mutator, &gc_type_references, 100);
+    for (size_t i = 0; i < 100; i++) {
+        struct node *node = make_node(world->mutator, i);
+
+        slots = world->root[0];
+        gc_write_word(world->mutator, slots, &slots[i], (uintptr_t)node | (i % 2 == 0 ? 3 : 0));
+    }
+    gc_collect(world->mutator, GC_OLD, NULL);
+    gc_collect(world->mutator, GC_OLD, NULL);
+    slots = world->root[0];
+    for (size_t i = 0; i < 100; i++) {
+        assert_int_equal(slots[i] & 7, i % 2 == 0 ? 3 : 0);
+        assert_int_equal(((struct node *)(slots[i] & ~(uintptr_t)7))->value, i);
+    }
+    world_end(world);
+}
+
+static void ephemerons_and_weak_references_are_as_alone(void **state)
+{
+    struct world *world = make_team_world(3, ",stress=prefetch");
+
+    (void)state;
+    world->root[0] = make_array(world->mutator, &gc_type_references, 1000);
+    world->root[1] = make_array(world->mutator, &gc_type_references, 1000);
+    for (size_t i = 0; i < 1000; i++) {
+        void **slots, *made;
+
+        world->root[2] = make_node(world->mutator, i);
+        made = gc_weakref_create(world->mutator, world->root[2], 0);
+        slots = world->root[0];
+        gc_write(world->mutator, slots, &slots[i], made);
+        slots = world->root[1];
+        if (i % 2 == 0)
+            gc_write(world->mutator, slots, &slots[i], world->root[2]);
+    }
+    world->root[2] = NULL;
+    gc_collect(world->mutator, GC_OLD, NULL);
+    for (size_t i = 0; i < 1000; i++) {
+        gc_weakref **refs = world->root[0];
+        void **kept = world->root[1];
+
+        assert_ptr_equal(gc_weakref_get(world->mutator, refs[i]), kept[i]);
+    }
+    world_end(world);
+}
+
+static void a_small_heap_starts_no_thread(void **state)
+{
+    struct world *world = make_team_world(4, "");
+
+    (void)state;
+    world->root[0] = build_list(world->mutator, 1000);
+    gc_collect(world->mutator, GC_OLD, NULL);
+    assert_int_equal(world->heap->collector.team.helpers, 0);
+    world_end(world);
+}
+
+static void a_large_heap_is_marked_by_all(void **state)
+{
+    struct world *world = make_team_world(2, "");
+    size_t length = 32 * MIB / 32;
+
+    (void)state;
+    world->root[0] = build_list(world->mutator, length);
+    gc_collect(world->mutator, GC_OLD, NULL);
+    gc_collect(world->mutator, GC_OLD, NULL);
+    assert_int_equal(world->heap->collector.team.helpers, 1);
+    assert_true(is_intact_list(world->root[0], length));
+    assert_int_equal(gc_verify(world->mutator), 0);
+    world_end(world);
+}
+
+static void the_helpers_can_be_ended_and_start_again(void **state)
+{
+    struct world *world = make_team_world(3, ",stress=prefetch");
+
+    (void)state;
+    world->root[0] = build_list(world->mutator, 10000);
+    for (int round = 0; round < 20; round++) {
+        gc_collect(world->mutator, GC_OLD, NULL);
+        assert_int_equal(world->heap->collector.team.helpers, 2);
+        gc_team_stop(&world->heap->collector.team);
+        assert_int_equal(world->heap->collector.team.helpers, 0);
+    }
+    assert_true(is_intact_list(world->root[0], 10000));
+    world_end(world);
+}
+
+static void too_many_workers_are_refused(void **state)
+{
+    gc_options options = plain_options(0);
+    gc_heap *heap;
+
+    (void)state;
+    options.workers = 65;
+    assert_int_equal(gc_heap_create(&options, &heap), GC_BAD_OPTION);
+    assert_string_equal(gc_options_explain(&options), "workers: must be at most 64");
+    options.workers = 64;
+    assert_int_equal(gc_heap_create(&options, &heap), GC_OK);
+    gc_heap_destroy(heap);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_team_keeps_what_one_keeps),
+        cmocka_unit_test(so_it_does_where_nothing_moves),
+        cmocka_unit_test(so_it_does_where_all_moves),
+        cmocka_unit_test(so_it_does_without_room_for_edges),
+        cmocka_unit_test(tagged_slots_are_followed),
+        cmocka_unit_test(ephemerons_and_weak_references_are_as_alone),
+        cmocka_unit_test(a_small_heap_starts_no_thread),
+        cmocka_unit_test(a_large_heap_is_marked_by_all),
+        cmocka_unit_test(the_helpers_can_be_ended_and_start_again),
+        cmocka_unit_test(too_many_workers_are_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
