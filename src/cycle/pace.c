@@ -15,8 +15,8 @@ enum {
     LASTING_RUN = 4,      /* so many collections in a row show that it does not */
     LEAST_PATIENCE = 32,  /* collections before it is tried again, doubled each time */
     MOST_PATIENCE = 512,
-    LIVE_SHARE = 1,            /* most of the nursery: live bytes over this, */
-    ROOM_SHARE = 3,            /* and of the room left under the limit */
+    LIVE_PERCENT = 75,         /* most of the nursery: of what is live, */
+    ROOM_SHARE = 3,            /* and a part of the room left under the limit */
     MIDDLE_SHARE = 3,          /* gen1 is full with live bytes over this */
     SLACK_BYTES = 4 << 20,     /* growth that is always allowed */
     LEAST_EXTERNAL = 64 << 20, /* bytes charged that call for a collection, at least */
@@ -77,7 +77,8 @@ static bool is_lasting(struct gc_pace *pace, bool lasts)
 static void adapt_nursery(struct gc_pace *pace, const struct gc_pace_now *now)
 {
     size_t before = now->young_before, survived = now->young_survived;
-    size_t most = clamp(now->live_bytes / LIVE_SHARE, pace->nursery_min, pace->nursery_max);
+    size_t most =
+        clamp(percent_of(now->live_bytes, LIVE_PERCENT), pace->nursery_min, pace->nursery_max);
 
     if (before >= pace->nursery / 2) {
         if (is_lasting(pace, survived > percent_of(before, LASTING_PERCENT)))
