@@ -37,12 +37,16 @@ static void flush_logs(struct gc_collector *collector)
         gc_flush_log(collector, mutator);
 }
 
+/* Counts the mutators that have one. */
 static void retire_runs(struct gc_collector *collector)
 {
     struct gc_mutator *mutator = collector->world.mutators;
 
-    for (; mutator != NULL; mutator = mutator->next)
+    collector->allocating = 0;
+    for (; mutator != NULL; mutator = mutator->next) {
+        collector->allocating += mutator->run.block != GC_NO_BLOCK;
         gc_mutator_retire_run(mutator, &collector->spaces);
+    }
     for (int kind = 0; kind <= GC_BLOCK_AMBIGUOUS; kind++)
         gc_young_run_close(&collector->spaces, &collector->born_pinned[kind]);
     gc_young_run_close(&collector->spaces, &collector->idle_run);
@@ -171,6 +175,7 @@ static void pace(struct gc_collector *collector, unsigned generation, size_t you
                               .middle_survived = counts->bytes[GC_OLD],
                               .middle_passed = collector->passed_middle,
                               .live_bytes = gc_live_bytes(collector),
+                              .allocating = collector->allocating,
                               .external_bytes = collector->external_bytes,
                               .room_bytes = gc_blocks_room(&collector->blocks, GC_FOR_MUTATOR),
                               .over_soft_limit =

@@ -8,7 +8,10 @@
  */
 #include "cycle/pace.h"
 
+#include "base/bits.h"
+
 enum {
+    MOST_ALLOCATING = 8,  /* mutators that the least nursery grows with */
     GROW_PERCENT = 15,    /* survival above which the nursery doubles, */
     SHRINK_PERCENT = 3,   /* below which it halves, */
     LASTING_PERCENT = 80, /* and from which a larger one may not help: */
@@ -74,21 +77,24 @@ static bool is_lasting(struct gc_pace *pace, bool lasts)
     return true;
 }
 
+/* Its least is for each mutator that allocates: cores have caches of their own,
+ * and a stop costs the more the more threads there are. */
 static void adapt_nursery(struct gc_pace *pace, const struct gc_pace_now *now)
 {
     size_t before = now->young_before, survived = now->young_survived;
-    size_t most =
-        clamp(percent_of(now->live_bytes, LIVE_PERCENT), pace->nursery_min, pace->nursery_max);
+    size_t wanted = pace->nursery_min * gc_max(gc_min(now->allocating, MOST_ALLOCATING), 1);
+    size_t least = clamp(wanted, pace->nursery_min, pace->nursery_max);
+    size_t most = clamp(percent_of(now->live_bytes, LIVE_PERCENT), least, pace->nursery_max);
 
     if (before >= pace->nursery / 2) {
         if (is_lasting(pace, survived > percent_of(before, LASTING_PERCENT)))
-            pace->nursery = pace->nursery_min;
+            pace->nursery = least;
         else if (survived < percent_of(before, SHRINK_PERCENT))
             pace->nursery /= 2;
         else if (survived > percent_of(before, GROW_PERCENT))
             pace->nursery = saturating_add(pace->nursery, pace->nursery);
     }
-    pace->nursery = clamp(pace->nursery, pace->nursery_min, most);
+    pace->nursery = clamp(pace->nursery, least, most);
 }
 
 /* Near the limit the nursery must leave room for what survives it. */

@@ -45,6 +45,7 @@ struct gc_pace_now {
     size_t external_bytes;
     size_t room_bytes; /* that mutators can still take */
     bool over_soft_limit;
+    size_t allocating; /* mutators that took room since the last collection */
 };
 
 void gc_pace_start(struct gc_pace *pace);
