@@ -81,15 +81,18 @@ static void *take_large(const struct request *request)
 {
     struct gc_collector *collector = &request->heap->collector;
     bool zeroed = !(request->type->flags & GC_TYPE_UNZEROED) || request->type->kind != GC_KIND_LEAF;
+    size_t bytes = request->bytes + request->padding;
     uintptr_t start;
     void *object;
 
     gc_heap_lock(request->heap);
-    start = gc_large_take(&collector->spaces, request->bytes + request->padding, zeroed);
-    if (start == 0) {
-        gc_heap_unlock(request->heap);
+    start = gc_large_take(&collector->spaces, bytes);
+    gc_heap_unlock(request->heap);
+    if (start == 0)
         return NULL;
-    }
+    if (zeroed)
+        gc_large_zero(&collector->spaces, start, bytes);
+    gc_heap_lock(request->heap);
     object = finish(request, aligned(request, start));
     gc_bit_set(collector->tables.starts, gc_granule_of(&collector->tables, (uintptr_t)object));
     collector->spaces.generations[GC_YOUNG].large_bytes += request->bytes;

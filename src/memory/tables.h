@@ -42,7 +42,8 @@ enum {
     GC_BLOCK_ALL_REMEMBERED = 8, /* the log had no room for a holder in it */
     GC_BLOCK_OPEN = 16,          /* a run of the collection under way fills it */
     GC_BLOCK_PROTECTED = 32,     /* stress: made inaccessible */
-    GC_BLOCK_SWEPT = 64          /* was swept: its lines say what is occupied */
+    GC_BLOCK_SWEPT = 64,         /* was swept: its lines say what is occupied */
+    GC_BLOCK_DIRTY = 128         /* large: was given with what it held before */
 };
 
 struct gc_block {

@@ -248,16 +248,24 @@ uint32_t gc_block_take(struct gc_blocks *blocks, enum gc_taker taker)
     return block_index(index, block);
 }
 
-/* Zeroes what a run of blocks may still hold of earlier objects. */
-static void zero_touched(struct gc_blocks *blocks, size_t index, unsigned first, unsigned count,
-                         size_t bytes)
+/* Notes which of a run of blocks may still hold something of earlier objects. */
+static void note_dirty(struct gc_blocks *blocks, size_t index, unsigned first, unsigned count)
 {
-    for (unsigned i = first; i < first + count; i++, bytes -= gc_min(bytes, GC_BLOCK_BYTES)) {
-        uintptr_t start = chunk_start(blocks, index) + ((uintptr_t)i << GC_BLOCK_LOG2);
+    for (unsigned i = first; i < first + count; i++) {
+        bool dirty = blocks->chunks[index].touched >> i & 1;
 
-        if (blocks->chunks[index].touched >> i & 1)
-            gc_zero(start, start + gc_min(bytes, GC_BLOCK_BYTES));
+        blocks->tables->blocks[block_index(index, i)].flags = dirty ? GC_BLOCK_DIRTY : (uint8_t)0;
     }
+}
+
+void gc_blocks_zero(const struct gc_blocks *blocks, uint32_t block, size_t bytes)
+{
+    for (; bytes > 0; block++, bytes -= gc_min(bytes, GC_BLOCK_BYTES))
+        if (blocks->tables->blocks[block].flags & GC_BLOCK_DIRTY) {
+            uintptr_t start = gc_block_start(blocks->tables, block);
+
+            gc_zero(start, start + gc_min(bytes, GC_BLOCK_BYTES));
+        }
 }
 
 static size_t tail_bytes(size_t bytes)
@@ -286,7 +294,6 @@ struct run_request {
     size_t bytes;
     size_t untouched;
     enum gc_taker taker;
-    bool zeroed;
 };
 
 static uint32_t take_within_chunk(struct gc_blocks *blocks, struct run_request *request)
@@ -310,8 +317,7 @@ static uint32_t take_within_chunk(struct gc_blocks *blocks, struct run_request *
     }
     if (!make_room(blocks, gc_round_up(bytes, gc_os_page_bytes()), request->taker))
         return GC_NO_BLOCK;
-    if (request->zeroed)
-        zero_touched(blocks, index, first, count, bytes);
+    note_dirty(blocks, index, first, count);
     request->untouched = note_taken(blocks, index, first, count, tail_bytes(bytes));
     return block_index(index, first);
 }
@@ -335,8 +341,7 @@ static uint32_t take_chunks(struct gc_blocks *blocks, struct run_request *reques
         size_t here = gc_min(left, GC_CHUNK_BYTES);
         unsigned taken = (unsigned)gc_blocks_for(here);
 
-        if (request->zeroed)
-            zero_touched(blocks, i, 0, taken, here);
+        note_dirty(blocks, i, 0, taken);
         request->untouched = note_taken(blocks, i, 0, taken, tail_bytes(here));
         left -= here;
     }
@@ -344,9 +349,9 @@ static uint32_t take_chunks(struct gc_blocks *blocks, struct run_request *reques
     return block_index(first, 0);
 }
 
-uint32_t gc_block_take_run(struct gc_blocks *blocks, size_t bytes, bool zeroed, enum gc_taker taker)
+uint32_t gc_block_take_run(struct gc_blocks *blocks, size_t bytes, enum gc_taker taker)
 {
-    struct run_request request = {.bytes = bytes, .taker = taker, .zeroed = zeroed};
+    struct run_request request = {.bytes = bytes, .taker = taker};
     uint32_t block, count;
 
     if (bytes > blocks->tables->bytes || gc_blocks_room(blocks, taker) < bytes)
@@ -357,7 +362,8 @@ uint32_t gc_block_take_run(struct gc_blocks *blocks, size_t bytes, bool zeroed, 
         return GC_NO_BLOCK;
     count = (uint32_t)gc_blocks_for(bytes);
     for (uint32_t i = block; i < block + count; i++)
-        blocks->tables->blocks[i] = (struct gc_block){.kind = GC_BLOCK_FOLLOWER,
+        blocks->tables->blocks[i] = (struct gc_block){.flags = blocks->tables->blocks[i].flags,
+                                                      .kind = GC_BLOCK_FOLLOWER,
                                                       .head = block,
                                                       .next = GC_NO_BLOCK,
                                                       .next_hole = GC_NO_BLOCK};

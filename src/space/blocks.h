@@ -53,9 +53,10 @@ void gc_blocks_destroy(struct gc_blocks *blocks);
 uint32_t gc_block_take(struct gc_blocks *blocks, enum gc_taker taker);
 
 /* `bytes` for one large object, from a block's beginning: the first of its
- * blocks. `zeroed` asks for zeroes. */
-uint32_t gc_block_take_run(struct gc_blocks *blocks, size_t bytes, bool zeroed,
-                           enum gc_taker taker);
+ * blocks. What it holds is undefined until it is zeroed, which concerns nobody
+ * but the taker. */
+uint32_t gc_block_take_run(struct gc_blocks *blocks, size_t bytes, enum gc_taker taker);
+void gc_blocks_zero(const struct gc_blocks *blocks, uint32_t block, size_t bytes);
 
 /* Gives `count` blocks back; clears their tables. */
 void gc_block_give(struct gc_blocks *blocks, uint32_t block, uint32_t count);

@@ -200,9 +200,14 @@ bool gc_copy_run_next(struct gc_spaces *spaces, struct gc_run *run, unsigned gen
            open_free_block(spaces, run, generation, GC_BLOCK_SMALL, GC_FOR_COLLECTOR);
 }
 
-uintptr_t gc_large_take(struct gc_spaces *spaces, size_t bytes, bool zeroed)
+void gc_large_zero(const struct gc_spaces *spaces, uintptr_t start, size_t bytes)
 {
-    uint32_t block = gc_block_take_run(spaces->blocks, bytes, zeroed, GC_FOR_MUTATOR);
+    gc_blocks_zero(spaces->blocks, gc_block_of(spaces->tables, start), bytes);
+}
+
+uintptr_t gc_large_take(struct gc_spaces *spaces, size_t bytes)
+{
+    uint32_t block = gc_block_take_run(spaces->blocks, bytes, GC_FOR_MUTATOR);
 
     if (block == GC_NO_BLOCK)
         return 0;

@@ -81,8 +81,10 @@ bool gc_copy_run_next(struct gc_spaces *spaces, struct gc_run *run, unsigned gen
 void gc_copy_run_sync(struct gc_spaces *spaces, struct gc_run *run);
 void gc_copy_run_close(struct gc_spaces *spaces, struct gc_run *run);
 
-/* Memory for one large object of gen0: its first byte, or 0. */
-uintptr_t gc_large_take(struct gc_spaces *spaces, size_t bytes, bool zeroed);
+/* Memory for one large object of gen0, to be zeroed: its first byte, or 0. Until
+ * a start is recorded in it nothing is found there. */
+uintptr_t gc_large_take(struct gc_spaces *spaces, size_t bytes);
+void gc_large_zero(const struct gc_spaces *spaces, uintptr_t start, size_t bytes);
 
 /* Puts a block, or a large object by its first, in a generation's list. */
 void gc_generation_add(struct gc_spaces *spaces, uint32_t block, unsigned generation);
