@@ -36,6 +36,13 @@
 #endif
 #endif
 
+/* Lets the other thread of a core go on, where the processor knows how. */
+#if defined(__x86_64__) || defined(__i386__)
+#define GC_RELAX() __builtin_ia32_pause()
+#else
+#define GC_RELAX() __asm__ volatile("" ::: "memory")
+#endif
+
 /* A word of each thread's own that a signal handler may look at: it is there
  * from the thread's beginning. */
 #define GC_SIGNAL_SAFE_LOCAL _Thread_local __attribute__((tls_model("initial-exec")))

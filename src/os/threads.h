@@ -37,6 +37,9 @@ bool gc_signal_wait_ns(struct gc_signal *signal, struct gc_lock *lock, uint64_t 
 
 void gc_signal_all(struct gc_signal *signal);
 
+/* How many threads can run at the same time, at least 1. */
+unsigned gc_os_cores(void);
+
 /* Has `ended` called, the one given last, when the calling thread ends; false if
  * that cannot be arranged. */
 bool gc_os_at_thread_end(void (*ended)(void));

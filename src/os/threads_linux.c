@@ -95,6 +95,13 @@ void gc_signal_all(struct gc_signal *signal)
     (void)pthread_cond_broadcast(&signal->condition);
 }
 
+unsigned gc_os_cores(void)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return cores > 0 ? (unsigned)cores : 1;
+}
+
 /* ---- The end of a thread ------------------------------------------------- */
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;

@@ -44,7 +44,7 @@ static _Thread_local struct gc_mutator *own_mutators;
 
 bool gc_world_create(struct gc_world *world, void (*ended)(struct gc_mutator *mutator))
 {
-    *world = (struct gc_world){.ended = ended};
+    *world = (struct gc_world){.ended = ended, .cores = gc_os_cores()};
     if (!gc_lock_create(&world->lock))
         return false;
     if (gc_signal_create(&world->stopped)) {
@@ -68,11 +68,15 @@ void gc_world_destroy(struct gc_world *world)
 
 /* ---- Parking ---- */
 
+/* Stops and short collections are over sooner than a thread is woken; but where
+ * threads have to share cores, looking keeps the others from going on. */
+enum { SPINS = 1000 };
+
 /* One that was waited for stops, or goes. The lock is held. */
 static void count_off(struct gc_world *world)
 {
     GC_CHECK(world->pending > 0, "W2");
-    if (--world->pending == 0)
+    if (__atomic_sub_fetch(&world->pending, 1, __ATOMIC_RELAXED) == 0)
         gc_signal_all(&world->stopped);
 }
 
@@ -107,7 +111,10 @@ static bool try_unpark(struct gc_mutator *mutator)
 static void await_release(struct gc_mutator *mutator)
 {
     struct gc_world *world = mutator->world;
+    unsigned spins = __atomic_load_n(&world->spins, __ATOMIC_RELAXED);
 
+    for (; spins > 0 && (gc_mutator_watching(mutator) & GC_WATCH_STOP); spins--)
+        GC_RELAX();
     gc_world_lock(world);
     while (gc_mutator_watching(mutator) & GC_WATCH_STOP)
         gc_signal_wait(&world->released, &world->lock);
@@ -236,6 +243,7 @@ bool gc_world_is_mine(const struct gc_world *world)
 static void request(struct gc_world *world, struct gc_mutator *stopper)
 {
     struct gc_mutator *mutator = world->mutators;
+    size_t others = 0;
 
     for (; mutator != NULL; mutator = mutator->next) {
         unsigned before;
@@ -244,9 +252,12 @@ static void request(struct gc_world *world, struct gc_mutator *stopper)
             continue;
         before = __atomic_fetch_or(&mutator->watching, GC_WATCH_STOP, __ATOMIC_SEQ_CST);
         __atomic_store_n(&mutator->fast.limit, 0, __ATOMIC_SEQ_CST);
-        if (!(before & GC_WATCH_PARKED))
-            world->pending++;
+        if (before & GC_WATCH_PARKED)
+            continue;
+        __atomic_add_fetch(&world->pending, 1, __ATOMIC_RELAXED);
+        others++;
     }
+    __atomic_store_n(&world->spins, others < world->cores ? SPINS : 0, __ATOMIC_RELAXED);
 }
 
 /* Names those that are late, each once. */
@@ -262,8 +273,20 @@ static void name_late(struct gc_world *world, uint64_t waited_ns)
     }
 }
 
+static void spin_for_stops(struct gc_world *world)
+{
+    unsigned spins = __atomic_load_n(&world->spins, __ATOMIC_RELAXED);
+
+    gc_world_unlock(world);
+    for (; spins > 0 && __atomic_load_n(&world->pending, __ATOMIC_RELAXED) != 0; spins--)
+        GC_RELAX();
+    gc_world_lock(world);
+}
+
 static void await_stops(struct gc_world *world, uint64_t started)
 {
+    if (world->pending != 0)
+        spin_for_stops(world);
     while (world->pending != 0)
         if (world->watchdog_ns == 0)
             gc_signal_wait(&world->stopped, &world->lock);

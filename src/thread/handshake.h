@@ -23,7 +23,9 @@ struct gc_world {
     struct gc_mutator *mutators;
     struct gc_mutator *stopper;
     uintptr_t collecting; /* the thread in whose hands the stopped heap is; atomic */
-    size_t pending;
+    size_t pending;       /* changed under the lock; atomic */
+    unsigned spins;       /* looks before a thread sleeps, in the stop under way; atomic */
+    unsigned cores;
     uint64_t watchdog_ns; /* after which a thread that does not stop is named; 0: never */
     void (*late)(struct gc_world *world, const struct gc_mutator *mutator, uint64_t waited_ns);
     uint64_t stops;
