@@ -10,6 +10,7 @@
 
 enum {
     DEMAND_MARGIN = 4,     /* a quarter more than was needed */
+    KEPT_STACK = 32 << 10, /* words of the mark stack, when memory is given back */
     TEAM_BYTES = 16 << 20, /* condemned, from which a team marks */
     MANY_HOLDERS = 256     /* in the log: what they refer to is not in cache */
 };
@@ -210,7 +211,8 @@ static void decommit(struct gc_collector *collector, unsigned generation, size_t
     used = (used << GC_BLOCK_LOG2) - frozen->large_bytes;
     demand = recent_demand(collector, condemned);
     wanted = demand + gc_max(demand / DEMAND_MARGIN, collector->pace.nursery_min);
-    gc_blocks_trim(&collector->blocks, wanted > used ? wanted - used : 0);
+    if (gc_blocks_trim(&collector->blocks, wanted > used ? wanted - used : 0) > 0)
+        gc_lane_shrink(&collector->tracer.stack, KEPT_STACK);
 }
 
 /* ---- The story ---- */
