@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Freezing a heap, so that its memory stays shared with processes that fork
- * makes. See <strata/gc.h> for how to read the comments.
+ * Heaps in programs that fork; and freezing, so that what a heap holds stays
+ * shared with the processes that fork makes. See <strata/gc.h> for how to read
+ * the comments, and guides/fork.md for a program.
  */
 #ifndef STRATA_FORK_H
 #define STRATA_FORK_H
@@ -40,6 +41,37 @@ STRATA_API void gc_unfreeze(gc_mutator *mutator);
  * in gc_stats, and in none of the generations. Thread: any. */
 STRATA_API size_t gc_frozen_objects(const gc_heap *heap);
 STRATA_API size_t gc_frozen_bytes(const gc_heap *heap);
+
+/* ---- Fork --------------------------------------------------------------- */
+
+/* Around fork(): the first before it, then the second in the parent (also if
+ * fork failed), the third in the child. The first waits until every thread of
+ * the heap has stopped; from there to the other two the heap is not used. In
+ * the child the forking thread's mutator goes on as it was, if it had one; those
+ * of other threads are detached, with their frames. Roots and handles that
+ * other threads made stay, as do gc_disable's of theirs.
+ *
+ * With several heaps each is prepared, and all threads take them in one order:
+ * which is why a thread that may use others' heaps had better leave it to
+ * gc_fork_follow.
+ *
+ * Misuse from callbacks of a collection or a visit, and the last two without
+ * the first. From finalizers, callbacks of weak references and gc_call_parked
+ * it may be called.
+ * GC       the heap does not collect; others of this thread may.
+ * Thread   any, attached or not; all three the same.
+ */
+STRATA_API void gc_fork_prepare(gc_heap *heap);
+STRATA_API void gc_fork_parent(gc_heap *heap);
+STRATA_API void gc_fork_child(gc_heap *heap);
+
+/* Has fork() call these three for the heap until it is destroyed, by
+ * pthread_atfork. Handlers of the embedder's own that use the heap are
+ * registered after this was called first in the process. Calling it twice does
+ * nothing more. Returns GC_OK or GC_NO_MEMORY.
+ * GC       never collects; others may, in all heaps of this thread.
+ * Thread   any. */
+STRATA_API gc_status gc_fork_follow(gc_heap *heap);
 
 #ifdef __cplusplus
 }

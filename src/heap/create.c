@@ -226,6 +226,7 @@ void gc_heap_destroy(gc_heap *heap)
     if (heap->collector.world.mutators != NULL)
         gc_misuse("gc_heap_destroy", "a mutator is still attached");
     gc_heap_unlock(heap);
+    gc_heap_unfollow(heap);
     gc_heap_finalize_all(heap);
     free_mutators(heap);
     gc_heap_free_coroutines(heap);

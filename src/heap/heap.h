@@ -19,6 +19,8 @@ struct gc_heap {
     bool finalize_at_safepoints;
     bool finalize_at_destroy;
     uint64_t hash_state; /* of the generator of identity hashes */
+    gc_heap *next_followed;
+    bool is_followed; /* fork prepares it */
     /* Stress. */
     size_t stress_every;    /* safepoints from one collection to the next */
     uint64_t stress_chance; /* 0: exactly so many; else as many on average */
@@ -58,6 +60,13 @@ static inline void gc_heap_unlock(const gc_heap *heap)
 /* Coroutines that were not unregistered (coroutines.c). */
 void gc_heap_free_coroutines(gc_heap *heap);
 size_t gc_heap_coroutine_bytes(const gc_heap *heap);
+
+/* Takes the heap from those that fork prepares (fork.c). */
+void gc_heap_unfollow(gc_heap *heap);
+
+/* Drops a mutator whose thread a fork has left behind; the lock is held
+ * (mutators.c). */
+void gc_heap_drop_mutator(gc_mutator *mutator);
 
 /* Has threads named that do not stop in time, as the options say (mutators.c). */
 void gc_heap_set_watchdog(gc_heap *heap);

@@ -52,6 +52,16 @@ void gc_heap_clean_up(gc_mutator *mutator)
     gc_heap_unlock(heap);
 }
 
+void gc_heap_drop_mutator(gc_mutator *mutator)
+{
+    struct gc_collector *collector = &mutator->heap->collector;
+
+    gc_flush_log(collector, mutator);
+    gc_mutator_give_run(mutator, &collector->spaces, &collector->idle_run);
+    gc_world_drop(mutator);
+    give_mutator(mutator->heap, mutator);
+}
+
 gc_status gc_mutator_attach(gc_heap *heap, gc_mutator **mutator)
 {
     struct gc_collector *collector;

@@ -55,6 +55,10 @@ struct gc_thread {
 bool gc_os_thread_start(struct gc_thread *thread, void (*run)(void *data), void *data);
 void gc_os_thread_join(struct gc_thread *thread);
 
+/* Has these called around each fork from now on; for one caller, once. False
+ * without memory. */
+bool gc_os_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+
 /* A name for the calling thread: its number, and what the program calls it. */
 enum { GC_THREAD_NAME_BYTES = 40 };
 void gc_os_thread_name(char name[GC_THREAD_NAME_BYTES]);

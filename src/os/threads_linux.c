@@ -127,6 +127,11 @@ bool gc_os_at_thread_end(void (*ended)(void))
     return has_key && pthread_setspecific(key, (void *)&key) == 0;
 }
 
+bool gc_os_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
+{
+    return pthread_atfork(prepare, parent, child) == 0;
+}
+
 void gc_os_thread_name(char name[GC_THREAD_NAME_BYTES])
 {
     char own[16] = "";

@@ -312,6 +312,29 @@ static void note_stop(struct gc_world *world, uint64_t ns)
         world->stop_max_ns = ns;
 }
 
+/* The calling thread is parked in all heaps; the lock is held from here on. */
+static void begin_stop(struct gc_world *world, struct gc_mutator *stopper)
+{
+    uint64_t started;
+
+    gc_world_lock(world);
+    while (world->stopper != NULL)
+        gc_signal_wait(&world->released, &world->lock);
+    started = gc_os_now_ns();
+    world->stopper = stopper;
+    request(world, stopper);
+    await_stops(world, started);
+    note_stop(world, gc_os_now_ns() - started);
+    __atomic_store_n(&world->collecting, gc_os_thread(), __ATOMIC_RELAXED);
+}
+
+static void end_stop(struct gc_world *world)
+{
+    __atomic_store_n(&world->collecting, 0, __ATOMIC_RELAXED);
+    release(world);
+    gc_world_unlock(world);
+}
+
 struct stopping {
     struct gc_mutator *mutator;
     gc_stopped_fn *act;
@@ -323,23 +346,12 @@ static void stop_and_act(struct gc_stack_top top, void *data)
 {
     struct stopping *stopping = data;
     struct gc_world *world = stopping->mutator->world;
-    uint64_t started;
 
     gc_inside++;
     park_all(top);
-    gc_world_lock(world);
-    while (world->stopper != NULL)
-        gc_signal_wait(&world->released, &world->lock);
-    started = gc_os_now_ns();
-    world->stopper = stopping->mutator;
-    request(world, stopping->mutator);
-    await_stops(world, started);
-    note_stop(world, gc_os_now_ns() - started);
-    __atomic_store_n(&world->collecting, gc_os_thread(), __ATOMIC_RELAXED);
+    begin_stop(world, stopping->mutator);
     stopping->result = stopping->act(stopping->mutator, stopping->data);
-    __atomic_store_n(&world->collecting, 0, __ATOMIC_RELAXED);
-    release(world);
-    gc_world_unlock(world);
+    end_stop(world);
     unpark_all();
     gc_inside--;
 }
@@ -352,11 +364,16 @@ bool gc_world_stop(struct gc_mutator *mutator, gc_stopped_fn *act, void *data)
     return stopping.result;
 }
 
+/* In no other heap: there the thread would have to wait for who has stopped it,
+ * who may be waiting for this one. Nobody asks the stopper to stop. */
 void gc_world_loosen(struct gc_mutator *stopper)
 {
+    bool unparked;
+
     __atomic_store_n(&stopper->world->collecting, 0, __ATOMIC_RELAXED);
     gc_world_unlock(stopper->world);
-    unpark_all();
+    unparked = try_unpark(stopper);
+    GC_CHECK(unparked, "W3");
     gc_inside--;
 }
 
@@ -364,10 +381,79 @@ void gc_world_loosen(struct gc_mutator *stopper)
 void gc_world_tighten(struct gc_mutator *stopper)
 {
     gc_inside++;
-    park_all(stopper->top);
+    park(stopper);
     gc_world_lock(stopper->world);
     __atomic_store_n(&stopper->world->collecting, gc_os_thread(), __ATOMIC_RELAXED);
 }
+
+/* ---- Fork ---- */
+
+/* The stopper where the thread has no mutator. */
+static struct gc_mutator outsider;
+
+static void hold_frozen(struct gc_stack_top top, void *data)
+{
+    struct gc_world *world = data;
+    struct gc_mutator *own = gc_world_own(world);
+
+    gc_inside++;
+    park_all(top);
+    begin_stop(world, own != NULL ? own : &outsider);
+    unpark_all();
+    gc_inside--;
+}
+
+void gc_world_hold(struct gc_world *world)
+{
+    gc_stack_freeze(hold_frozen, world);
+}
+
+void gc_world_let_go(struct gc_world *world)
+{
+    end_stop(world);
+}
+
+/* Who waited in the parent waits no more. */
+bool gc_world_recreate(struct gc_world *world)
+{
+    if (!gc_lock_create(&world->lock) || !gc_signal_create(&world->stopped) ||
+        !gc_signal_create(&world->released))
+        return false;
+    gc_lock_take(&world->lock);
+    return true;
+}
+
+void gc_world_drop(struct gc_mutator *mutator)
+{
+    struct gc_mutator **link = &mutator->world->mutators;
+
+    while (*link != mutator)
+        link = &(*link)->next;
+    *link = mutator->next;
+}
+
+struct waiting {
+    void (*await)(void *data);
+    void *data;
+};
+
+static void wait_frozen(struct gc_stack_top top, void *data)
+{
+    const struct waiting *waiting = data;
+
+    park_all(top);
+    waiting->await(waiting->data);
+    unpark_all();
+}
+
+void gc_thread_wait(void (*await)(void *data), void *data)
+{
+    struct waiting waiting = {await, data};
+
+    gc_stack_freeze(wait_frozen, &waiting);
+}
+
+/* ---- Yielding ---- */
 
 static void yield_frozen(struct gc_stack_top top, void *data)
 {

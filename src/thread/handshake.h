@@ -77,13 +77,29 @@ struct gc_mutator *gc_world_own(const struct gc_world *world);
 typedef bool gc_stopped_fn(struct gc_mutator *mutator, void *data);
 bool gc_world_stop(struct gc_mutator *mutator, gc_stopped_fn *act, void *data);
 
-/* Within `act`, around calls of the embedder's that may use the heap: the
- * thread's mutators run and the lock is given, but the others stay stopped. */
+/* Within `act`, around calls of the embedder's that may use the heap, and no
+ * other: the thread's mutator runs and the lock is given, but the others stay
+ * stopped. */
 void gc_world_loosen(struct gc_mutator *stopper);
 void gc_world_tighten(struct gc_mutator *stopper);
 
 /* Whether the calling thread is in such an `act`, and has not loosened. */
 bool gc_world_is_mine(const struct gc_world *world);
+
+/* Stops a world for the calling thread, attached or not, and returns with the
+ * lock held; until it is let go of. A thread that holds several takes them in
+ * the order in which all threads do. */
+void gc_world_hold(struct gc_world *world);
+void gc_world_let_go(struct gc_world *world);
+
+/* In the child of a fork, which has the calling thread alone: makes the lock
+ * anew, and takes it; false if that cannot be. Removes one of another thread. */
+bool gc_world_recreate(struct gc_world *world);
+void gc_world_drop(struct gc_mutator *mutator);
+
+/* Calls what waits for something that another thread must do, or a lock that
+ * another may hold while it stops worlds: the thread is parked in all heaps. */
+void gc_thread_wait(void (*await)(void *data), void *data);
 
 /* Stops for whoever has asked for it, if anybody has. */
 void gc_world_yield(struct gc_mutator *mutator);

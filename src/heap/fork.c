@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Fork. It is a stop that lasts until the child has dropped the threads that it
+ * does not have. Heaps that fork prepares by itself are stopped one after
+ * another, in the order of their list, under a lock of the process: so two
+ * threads that fork do not wait for each other. tests/model has the protocol.
+ */
+#include "heap/heap.h"
+#include "os/os.h"
+
+static struct gc_lock registry = {PTHREAD_MUTEX_INITIALIZER};
+static gc_heap *followed;
+static bool is_installed; /* the handlers are */
+
+/* ---- One heap ---- */
+
+static struct gc_world *world_of(gc_heap *heap)
+{
+    return &heap->collector.world;
+}
+
+void gc_fork_prepare(gc_heap *heap)
+{
+    const gc_mutator *own;
+
+    gc_check_heap(heap, "gc_fork_prepare");
+    own = gc_world_own(world_of(heap));
+    if (own != NULL && own->visits != 0)
+        gc_misuse("gc_fork_prepare", "called from a callback that may not call it");
+    gc_world_hold(world_of(heap));
+}
+
+static void check_prepared(const gc_heap *heap, const char *function)
+{
+    if (heap == NULL)
+        gc_misuse(function, "the heap is NULL");
+    if (!gc_world_is_mine(&heap->collector.world))
+        gc_misuse(function, "there was no gc_fork_prepare");
+}
+
+void gc_fork_parent(gc_heap *heap)
+{
+    check_prepared(heap, "gc_fork_parent");
+    gc_world_let_go(world_of(heap));
+}
+
+static void drop_others(struct gc_world *world)
+{
+    gc_mutator *mutator = world->mutators;
+
+    while (mutator != NULL) {
+        gc_mutator *next = mutator->next;
+
+        if (mutator->thread != gc_os_thread())
+            gc_heap_drop_mutator(mutator);
+        mutator = next;
+    }
+}
+
+void gc_fork_child(gc_heap *heap)
+{
+    check_prepared(heap, "gc_fork_child");
+    if (!gc_world_recreate(world_of(heap)))
+        gc_misuse("gc_fork_child", "the system has no lock for the heap");
+    drop_others(world_of(heap));
+    gc_world_let_go(world_of(heap));
+}
+
+/* ---- All that are followed ---- */
+
+static void take_registry(void *data)
+{
+    (void)data;
+    gc_lock_take(&registry);
+}
+
+/* Whoever holds it may be waiting for this thread to stop. */
+static void lock_registry(void)
+{
+    gc_thread_wait(take_registry, NULL);
+}
+
+static void prepare_all(void)
+{
+    lock_registry();
+    for (gc_heap *heap = followed; heap != NULL; heap = heap->next_followed)
+        gc_fork_prepare(heap);
+}
+
+static void release_all(void)
+{
+    for (gc_heap *heap = followed; heap != NULL; heap = heap->next_followed)
+        gc_fork_parent(heap);
+    gc_lock_give(&registry);
+}
+
+static void release_all_in_child(void)
+{
+    for (gc_heap *heap = followed; heap != NULL; heap = heap->next_followed)
+        gc_fork_child(heap);
+    if (!gc_lock_create(&registry))
+        gc_misuse("gc_fork_child", "the system has no lock for the heaps");
+}
+
+gc_status gc_fork_follow(gc_heap *heap)
+{
+    gc_status status;
+
+    gc_check_heap(heap, "gc_fork_follow");
+    lock_registry();
+    is_installed = is_installed || gc_os_at_fork(prepare_all, release_all, release_all_in_child);
+    if (is_installed && !heap->is_followed) {
+        heap->is_followed = true;
+        heap->next_followed = followed;
+        followed = heap;
+    }
+    status = is_installed ? GC_OK : GC_NO_MEMORY;
+    gc_lock_give(&registry);
+    return status;
+}
+
+void gc_heap_unfollow(gc_heap *heap)
+{
+    gc_heap **link = &followed;
+
+    if (!heap->is_followed)
+        return;
+    lock_registry();
+    while (*link != heap)
+        link = &(*link)->next_followed;
+    *link = heap->next_followed;
+    gc_lock_give(&registry);
+}
