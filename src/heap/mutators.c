@@ -27,9 +27,7 @@ static void give_mutator(gc_heap *heap, gc_mutator *mutator)
     heap->detached = mutator;
 }
 
-/* A thread that comes back, or comes for a moment, does not waste a run, and
- * one that uses what it gave up is told so. The lock is held. */
-static void let_go(gc_mutator *mutator)
+static void empty(gc_mutator *mutator)
 {
     struct gc_collector *collector = &mutator->heap->collector;
 
@@ -37,6 +35,13 @@ static void let_go(gc_mutator *mutator)
     gc_mutator_give_run(mutator, &collector->spaces, &collector->idle_run);
     if (mutator->coroutine != NULL) /* the thread ended on it */
         __atomic_store_n(&mutator->coroutine->on, NULL, __ATOMIC_RELAXED);
+}
+
+/* A thread that comes back, or comes for a moment, does not waste a run, and
+ * one that uses what it gave up is told so. The lock is held. */
+static void let_go(gc_mutator *mutator)
+{
+    empty(mutator);
     gc_world_leave(mutator);
     give_mutator(mutator->heap, mutator);
 }
@@ -54,10 +59,7 @@ void gc_heap_clean_up(gc_mutator *mutator)
 
 void gc_heap_drop_mutator(gc_mutator *mutator)
 {
-    struct gc_collector *collector = &mutator->heap->collector;
-
-    gc_flush_log(collector, mutator);
-    gc_mutator_give_run(mutator, &collector->spaces, &collector->idle_run);
+    empty(mutator);
     gc_world_drop(mutator);
     give_mutator(mutator->heap, mutator);
 }
