@@ -161,6 +161,27 @@ static void a_frozen_heap_forks(void **state)
     end(world);
 }
 
+/* 40 MiB, which a team marks. */
+static bool marks_with_a_team(struct world *world, gc_mutator *mutator)
+{
+    gc_collect(mutator, GC_OLD, NULL);
+    return is_intact_list(world->root[1], 40 * 32 * KIB) && lives_on(world, mutator);
+}
+
+static void a_heap_with_workers_forks(void **state)
+{
+    struct world *world = make_followed("workers=2");
+
+    (void)state;
+    world->root[1] = build_list(world->mutator, 40 * 32 * KIB);
+    for (int i = 0; i < 2; i++) {
+        assert_true(marks_with_a_team(world, world->mutator));
+        if (!has_sanitizer()) /* a child may not start threads there */
+            fork_followed(world, world->mutator, marks_with_a_team);
+    }
+    end(world);
+}
+
 /* ---- From callbacks ----------------------------------------------------- */
 
 static int children;
@@ -463,6 +484,7 @@ int main(void)
         cmocka_unit_test(a_child_may_fork),
         cmocka_unit_test(several_heaps_are_followed_until_they_are_destroyed),
         cmocka_unit_test(a_frozen_heap_forks),
+        cmocka_unit_test(a_heap_with_workers_forks),
         cmocka_unit_test(finalizers_and_callbacks_may_fork),
         cmocka_unit_test(a_parked_thread_may_fork),
         cmocka_unit_test(a_child_of_busy_threads_is_alone_and_lives_on),

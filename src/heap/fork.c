@@ -28,6 +28,7 @@ void gc_fork_prepare(gc_heap *heap)
     if (own != NULL && own->visits != 0)
         gc_misuse("gc_fork_prepare", "called from a callback that may not call it");
     gc_world_hold(world_of(heap));
+    gc_team_stop(&heap->collector.team); /* the next collection that needs it starts it */
 }
 
 static void check_prepared(const gc_heap *heap, const char *function)
