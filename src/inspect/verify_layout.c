@@ -6,6 +6,7 @@
  */
 #include "inspect/verify.h"
 
+#include "memory/forbid.h"
 #include "trace/remembered.h"
 
 enum { LEAST_ADDRESS = 4096, HIGHEST_BIT = 47, MOST_ALIGNMENT = 64 };
@@ -39,7 +40,7 @@ static bool is_plausible_type(const struct gc_verifier *verifier, const gc_type 
 
 static bool verify_header(struct gc_verifier *verifier, uintptr_t object)
 {
-    uint64_t header = *gc_header(object);
+    uint64_t header = gc_peek(object - GC_HEADER_BYTES);
     const gc_type *type = gc_header_type(header);
 
     verifier->object = object;
@@ -48,7 +49,8 @@ static bool verify_header(struct gc_verifier *verifier, uintptr_t object)
         gc_fault_object(verifier, "has a broken header: it says that the object moved (H1)");
     else if (!is_plausible_type(verifier, type))
         gc_fault_object(verifier, "has a broken header: it names no type (H1)");
-    else if (type->element_size != 0 && (gc_header(object)[-1] & GC_WORD_TAGS) != GC_LENGTH_TAG)
+    else if (type->element_size != 0 &&
+             (gc_peek(object - 2 * GC_HEADER_BYTES) & GC_WORD_TAGS) != GC_LENGTH_TAG)
         gc_fault_object(verifier, "is an array, but has no length before its header");
     else
         verifier->type = type;
@@ -140,7 +142,7 @@ static void verify_place(struct layout *layout, uintptr_t object)
     verify_kind(verifier, info->kind);
     layout->end = end;
     layout->granules += (end - start) >> GC_GRANULE_LOG2;
-    layout->is_padded |= type->alignment != GC_GRANULE_BYTES;
+    layout->is_padded |= type->alignment != GC_GRANULE_BYTES || GC_REDZONE_BYTES != 0;
     verifier->bytes[info->generation] += end - start;
     verifier->objects[info->generation]++;
     if (info->kind == GC_BLOCK_LARGE)
@@ -167,7 +169,7 @@ static bool verify_fresh_run(struct layout *layout, uintptr_t from, uintptr_t to
     uintptr_t at = from;
 
     while (at < to) {
-        uint64_t word = *(const uint64_t *)at;
+        uint64_t word = gc_peek(at);
         uintptr_t object = at + GC_HEADER_BYTES;
 
         if (word == 0) {
