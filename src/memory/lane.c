@@ -8,6 +8,12 @@ static size_t bytes_of(size_t words)
     return words * sizeof(uintptr_t);
 }
 
+/* With a guard page on either side. */
+static size_t reserved_bytes(const struct gc_lane *lane)
+{
+    return bytes_of(lane->capacity) + 2 * gc_os_page_bytes();
+}
+
 bool gc_lane_create(struct gc_lane *lane, size_t capacity, size_t first)
 {
     size_t page_words = gc_os_page_bytes() / sizeof(uintptr_t);
@@ -15,9 +21,10 @@ bool gc_lane_create(struct gc_lane *lane, size_t capacity, size_t first)
     lane->count = 0;
     lane->capacity = gc_round_up(gc_max(capacity, first), page_words);
     lane->committed = gc_round_up(first, page_words);
-    lane->words = gc_os.reserve(bytes_of(lane->capacity), gc_os_page_bytes());
+    lane->words = gc_os.reserve(reserved_bytes(lane), gc_os_page_bytes());
     if (lane->words == NULL)
         return false;
+    lane->words += page_words;
     if (lane->committed != 0 && !gc_os.commit(lane->words, bytes_of(lane->committed))) {
         gc_lane_destroy(lane);
         return false;
@@ -28,7 +35,7 @@ bool gc_lane_create(struct gc_lane *lane, size_t capacity, size_t first)
 void gc_lane_destroy(struct gc_lane *lane)
 {
     if (lane->words != NULL)
-        gc_os.release(lane->words, bytes_of(lane->capacity));
+        gc_os.release((char *)lane->words - gc_os_page_bytes(), reserved_bytes(lane));
     *lane = (struct gc_lane){0};
 }
 

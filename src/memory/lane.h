@@ -2,7 +2,8 @@
  *
  * A growing array of words that never moves: a reservation, committed from its
  * beginning as it fills. Mark stack, log and remembered set are lanes. Growing
- * may fail; each user says what it does then.
+ * may fail; each user says what it does then. The page before it and the one
+ * behind it are never accessible, so that what runs past it faults.
  *
  * L1  count <= committed <= capacity, in words.
  */

@@ -49,13 +49,19 @@ static void part_pages(const struct gc_tables *tables, int part, size_t chunk, u
     *to = gc_round_up(start + bytes, gc_os_page_bytes());
 }
 
+/* Addresses for one part: whole chunks, and the guard page behind it. */
+static size_t part_room(int part, size_t blocks)
+{
+    return gc_round_up(parts[part].per_block * blocks, GC_CHUNK_BYTES) + gc_os_page_bytes();
+}
+
 bool gc_tables_create(struct gc_tables *tables, uintptr_t base, size_t bytes)
 {
-    size_t blocks = bytes >> GC_BLOCK_LOG2, total = 0;
+    size_t blocks = bytes >> GC_BLOCK_LOG2, total = gc_os_page_bytes();
     uintptr_t next;
 
     for (int i = 0; i < PARTS; i++)
-        total += gc_round_up(parts[i].per_block * blocks, GC_CHUNK_BYTES);
+        total += part_room(i, blocks);
     tables->reservation = gc_os.reserve(total, gc_os_page_bytes());
     if (tables->reservation == NULL)
         return false;
@@ -63,10 +69,10 @@ bool gc_tables_create(struct gc_tables *tables, uintptr_t base, size_t bytes)
     tables->base = base;
     tables->bytes = bytes;
     tables->block_count = blocks;
-    next = (uintptr_t)tables->reservation;
+    next = (uintptr_t)tables->reservation + gc_os_page_bytes();
     for (int i = 0; i < PARTS; i++) {
         gc_store_word((char *)tables + parts[i].offset, next);
-        next += gc_round_up(parts[i].per_block * blocks, GC_CHUNK_BYTES);
+        next += part_room(i, blocks);
     }
     for (int i = CHUNK_PARTS; i < PARTS; i++) {
         size_t part_bytes = gc_round_up(parts[i].per_block * blocks, gc_os_page_bytes());

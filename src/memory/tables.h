@@ -2,7 +2,8 @@
  *
  * What is known of a heap's range of addresses: side tables, out of line,
  * indexed by block, line or granule. They are one reservation, committed
- * chunk by chunk with the memory that they describe.
+ * chunk by chunk with the memory that they describe; before each table and
+ * behind the last is a page that is never accessible.
  *
  * T1  A free block has no start, no mark and no occupied line.
  * T2  Between collections no mark is set.
