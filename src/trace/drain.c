@@ -168,7 +168,7 @@ GC_ALWAYS_INLINE uintptr_t test_aside(struct gc_tracer *tracer, uintptr_t entry)
 GC_ALWAYS_INLINE void drain_queued(struct gc_tracer *tracer, gc_test_edge_fn *test,
                                    gc_scan_marked_fn *scan, gc_scan_slot_fn *visit)
 {
-    struct gc_rings rings = {.edge_at = 0};
+    struct gc_rings rings = {.edges.count = 0};
 
     while (tracer->stack.count > 0 || !gc_rings_are_empty(&rings)) {
         uintptr_t entry = tracer->stack.count > 0 ? tracer->stack.words[--tracer->stack.count] : 0;

@@ -5,9 +5,10 @@
  * A trace of more than the cache holds waits for memory most of its time, so it
  * keeps many misses under way: edges go untested through a first queue, while
  * the bitmap word of their target is fetched; those found unmarked go through a
- * second, while their header and line are. Both are rings; what leaves one has
- * waited a ring's length. (Cher, Hosking and Vitek 2004 put the queue before the
- * mark; the second stage is ours.)
+ * second, while their header and line are. Both are rings; what leaves a full one
+ * has waited its length. With no edge at hand the oldest goes at once: a list has
+ * one at a time. (Cher, Hosking and Vitek 2004 put the queue before the mark; the
+ * second stage is ours.)
  */
 #ifndef STRATA_RINGS_H
 #define STRATA_RINGS_H
@@ -19,13 +20,15 @@ enum {
     GC_SECOND_LINE = 40 /* bytes into an object: most end here or before, often on another line */
 };
 
+struct gc_ring {
+    uintptr_t entries[GC_RING];
+    unsigned first;
+    unsigned count;
+};
+
 struct gc_rings {
-    uintptr_t edges[GC_RING];
-    uintptr_t marked[GC_RING];
-    unsigned edge_at;
-    unsigned marked_at;
-    unsigned edge_count;
-    unsigned marked_count;
+    struct gc_ring edges;
+    struct gc_ring marked;
 };
 
 /* An edge has waited: tests it; returns an object newly marked, or 0. */
@@ -36,17 +39,23 @@ typedef void gc_scan_marked_fn(struct gc_tracer *tracer, uintptr_t object);
 
 static inline bool gc_rings_are_empty(const struct gc_rings *rings)
 {
-    return rings->edge_count + rings->marked_count == 0;
+    return rings->edges.count + rings->marked.count == 0;
 }
 
-/* Puts `in` (or nothing, 0) into a ring; returns what has waited longest. */
-GC_ALWAYS_INLINE uintptr_t gc_ring_exchange(uintptr_t *ring, unsigned *at, uintptr_t in)
+/* There is room. */
+GC_ALWAYS_INLINE void gc_ring_put(struct gc_ring *ring, uintptr_t entry)
 {
-    uintptr_t out = ring[*at];
+    ring->entries[(ring->first + ring->count++) % GC_RING] = entry;
+}
 
-    ring[*at] = in;
-    *at = (*at + 1) % GC_RING;
-    return out;
+/* It is not empty. */
+GC_ALWAYS_INLINE uintptr_t gc_ring_take(struct gc_ring *ring)
+{
+    uintptr_t entry = ring->entries[ring->first];
+
+    ring->first = (ring->first + 1) % GC_RING;
+    ring->count--;
+    return entry;
 }
 
 GC_ALWAYS_INLINE void gc_prefetch_marked(const struct gc_tracer *tracer, uintptr_t object)
@@ -66,29 +75,30 @@ GC_ALWAYS_INLINE void gc_prefetch_edge(const struct gc_tracer *tracer, uintptr_t
         gc_prefetch((const void *)(gc_load_word((void *)(entry - GC_STACK_SLOT)) - 8));
 }
 
-/* One step: an edge, or none, goes into the first queue; what has waited there
- * is tested, and if it is new goes through the second. */
+/* One step: an edge, or none (0), goes into the first queue; what has waited
+ * there is tested, and if it is new goes through the second. */
 GC_ALWAYS_INLINE void gc_rings_pass(struct gc_tracer *tracer, struct gc_rings *rings,
                                     uintptr_t edge, gc_test_edge_fn *test, gc_scan_marked_fn *scan)
 {
-    uintptr_t due, object = 0;
+    uintptr_t object = 0;
 
-    if (edge != 0)
+    if (edge != 0) {
         gc_prefetch_edge(tracer, edge);
-    due = gc_ring_exchange(rings->edges, &rings->edge_at, edge);
-    rings->edge_count += edge != 0;
-    if (due != 0) {
-        rings->edge_count--;
-        object = test(tracer, due);
-        rings->marked_count += object != 0;
+        gc_ring_put(&rings->edges, edge);
+        if (rings->edges.count < GC_RING)
+            return;
     }
-    if (object == 0 && rings->edge_count != 0)
-        return;
-    object = gc_ring_exchange(rings->marked, &rings->marked_at, object);
+    if (rings->edges.count > 0)
+        object = test(tracer, gc_ring_take(&rings->edges));
     if (object != 0) {
-        rings->marked_count--;
-        scan(tracer, object);
+        gc_ring_put(&rings->marked, object);
+        if (rings->marked.count < GC_RING && rings->edges.count > 0)
+            return;
+    } else if (rings->edges.count > 0) {
+        return;
     }
+    if (rings->marked.count > 0)
+        scan(tracer, gc_ring_take(&rings->marked));
 }
 
 #endif

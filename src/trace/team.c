@@ -213,7 +213,7 @@ static void open_inbox(struct gc_worker *worker)
 static void work(struct gc_worker *worker)
 {
     struct gc_tracer *tracer = &worker->tracer;
-    struct gc_rings rings = {.edge_at = 0};
+    struct gc_rings rings = {.edges.count = 0};
 
     while (tracer->stack.count > 0 || !gc_rings_are_empty(&rings)) {
         uintptr_t edge = tracer->stack.count > 0 ? tracer->stack.words[--tracer->stack.count] : 0;
