@@ -59,7 +59,7 @@ static void the_barrier_never_fails(void **state)
 
 /* ---- Holders that could not be noted ------------------------------------ */
 
-enum { HOLDERS = 2000, HOLDER_SLOTS = 2000 };
+enum { HOLDERS = 2000, HOLDER_SLOTS = 20000 };
 
 /* Old holders of every other sort: words, and a large array, which comes last,
  * when the log is full. */
