@@ -55,12 +55,19 @@ class Sandbox:
     def prepare(self):
         os.makedirs(self.tree, exist_ok=True)
         copy_tree(self.tree)
+        self.forget_globs()
         self.must("cmake", "-G", "Ninja", "-S", self.tree, "-B", self.build,
                   "-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_C_FLAGS_RELEASE=-O1",
-                  "-DCMAKE_C_COMPILER=gcc", "-DSTRATA_TESTS_SHARED=ON", "-DSTRATA_INSTALL=OFF",
+                  "-DCMAKE_C_COMPILER=gcc", "-DCMAKE_C_FLAGS=-w", "-DSTRATA_TESTS_SHARED=ON", "-DSTRATA_INSTALL=OFF",
                   "-DSTRATA_BUILD_EXAMPLES=OFF", "-DSTRATA_BUILD_BENCH=OFF")
         self.must("ninja", "-C", self.build, "-j", "1")
         self.plain = self.code()
+
+    def forget_globs(self):
+        """No file comes or goes, so ninja need not ask cmake each time."""
+        for name in ("CMakeLists.txt", os.path.join("tests", "CMakeLists.txt")):
+            text = self.text(name)
+            self.write(name, text.replace("CONFIGURE_DEPENDS ", ""))
 
     def must(self, *command):
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
