@@ -3,6 +3,7 @@
  * Pins: they hold an object in its place, and not alive. In a heap where all
  * that is not pinned moves at every collection.
  */
+#include "heap/heap.h"
 #include "support/heap.h"
 
 #include <stdlib.h>
@@ -162,6 +163,7 @@ static void pinned_once_twice_is_pinned_once(void **state)
     world->root[0] = node;
     assert_int_equal(gc_pin_once(world->mutator, node), GC_OK);
     assert_int_equal(gc_pin_once(world->mutator, node), GC_OK);
+    assert_int_equal(world->heap->collector.pinned_once.count, 1);
     collect(world->mutator, 2);
     assert_ptr_equal(world->root[0], node);
     collect(world->mutator, 2);
