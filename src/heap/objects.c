@@ -141,13 +141,11 @@ static void check_store(gc_mutator *mutator, const void *object, const void *slo
         gc_check_slots(object, slot, 1, function);
 }
 
-void gc_write_slow(gc_mutator *mutator, void *object, void *slot)
+GC_NEVER_INLINE static void note_store(gc_mutator *mutator, void *object, const void *slot)
 {
     struct gc_collector *collector = &mutator->heap->collector;
     size_t count = mutator->log_count;
 
-    if (GC_UNLIKELY(gc_is_checking(mutator->heap)))
-        check_store(mutator, object, slot);
     if (!gc_barrier_notes(&collector->tables, (uintptr_t)object, slot))
         return;
     mutator->log[count] = (uintptr_t)object;
@@ -157,6 +155,22 @@ void gc_write_slow(gc_mutator *mutator, void *object, void *slot)
     gc_heap_lock(mutator->heap);
     gc_flush_log(collector, mutator);
     gc_heap_unlock(mutator->heap);
+}
+
+GC_NEVER_INLINE static void write_checked(gc_mutator *mutator, void *object, void *slot)
+{
+    check_store(mutator, object, slot);
+    if (!gc_barrier_passes(&mutator->heap->collector.tables, (uintptr_t)object, slot))
+        note_store(mutator, object, slot);
+}
+
+/* An old program stores old into old all day: that way saves no register. */
+void gc_write_slow(gc_mutator *mutator, void *object, void *slot)
+{
+    if (GC_UNLIKELY(gc_is_checking(mutator->heap)))
+        write_checked(mutator, object, slot);
+    else if (!gc_barrier_passes(&mutator->heap->collector.tables, (uintptr_t)object, slot))
+        note_store(mutator, object, slot);
 }
 
 void gc_copy(gc_mutator *mutator, void *object, void *to, const void *from, size_t count)

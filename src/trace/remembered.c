@@ -102,14 +102,6 @@ void gc_card_mark(const struct gc_tables *tables, uintptr_t object, const void *
         __atomic_store_n(&tables->lines[first], card, __ATOMIC_RELAXED);
 }
 
-/* Whether what a slot of this type holds is a reference as it stands; a traced
- * type may keep it in a form of its own, a conservative one past its end. */
-static bool has_plain_slots(const gc_type *type)
-{
-    return type->kind == GC_KIND_STRUCT || type->kind == GC_KIND_REFERENCES ||
-           type->kind == GC_KIND_ARRAY || type->kind > GC_KIND_INTERNAL;
-}
-
 /* Marks the card; true if the array is not in the log yet. */
 static bool note_card(const struct gc_tables *tables, uintptr_t object, const void *slot,
                       unsigned age)
@@ -124,24 +116,15 @@ static bool note_card(const struct gc_tables *tables, uintptr_t object, const vo
     return !(before & GC_LOG_NOTED);
 }
 
-/* Two threads may both disarm and note an object: a duplicate entry is legal.
- * The value is read back from the slot: a tagged word shares its target's
- * block, and one that is no reference does no harm. */
+/* Two threads may both disarm and note an object: a duplicate entry is legal. */
 bool gc_barrier_notes(const struct gc_tables *tables, uintptr_t object, const void *slot)
 {
     const gc_type *type = gc_header_type(gc_header_of(object));
     unsigned age = GC_YOUNG;
     uint8_t log;
 
-    if (GC_LIKELY(slot != NULL && has_plain_slots(type))) {
-        uintptr_t word = gc_load_word(slot);
-
-        if (!gc_in_range(tables, word))
-            return false;
-        age = gc_age_of(tables, word);
-        if (age >= gc_age_of(tables, object))
-            return false;
-    }
+    if (slot != NULL && gc_has_plain_slots(type))
+        age = gc_age_of(tables, gc_load_word(slot));
     if (gc_has_cards(tables, object))
         return note_card(tables, object, slot, age);
     log = __atomic_load_n(gc_log_byte(object), __ATOMIC_RELAXED);

@@ -65,8 +65,34 @@ bool gc_has_cards(const struct gc_tables *tables, uintptr_t object);
 /* Marks the card of `slot`, or, for NULL, all of the object's. */
 void gc_card_mark(const struct gc_tables *tables, uintptr_t object, const void *slot, uint8_t card);
 
-/* The mutator's side, after a store into an armed object: notes it, unless the
- * value is no younger than its holder. Returns true if it must be logged. */
+/* Whether what a slot of this type holds is a reference as it stands; a traced
+ * type may keep it in a form of its own, a conservative one past its end. */
+static inline bool gc_has_plain_slots(const gc_type *type)
+{
+    static const uint32_t plain =
+        1u << GC_KIND_STRUCT | 1u << GC_KIND_REFERENCES | 1u << GC_KIND_ARRAY;
+
+    return (plain >> (type->kind & 31) & 1) || type->kind > GC_KIND_INTERNAL;
+}
+
+/* The mutator's side, after a store into an armed object: whether nothing need
+ * be noted, for the value is no younger than its holder. It is read back from
+ * the slot: a tagged word shares its target's block, and one that is no
+ * reference does no harm. */
+static inline bool gc_barrier_passes(const struct gc_tables *tables, uintptr_t object,
+                                     const void *slot)
+{
+    uintptr_t offset;
+
+    if (GC_UNLIKELY(slot == NULL) || !gc_has_plain_slots(gc_header_type(gc_header_of(object))))
+        return false;
+    offset = gc_load_word(slot) - tables->base;
+    return offset >= tables->bytes ||
+           gc_state_age(tables->state[offset >> GC_BLOCK_LOG2]) >=
+               gc_state_age(tables->state[(object - tables->base) >> GC_BLOCK_LOG2]);
+}
+
+/* Else: notes it; returns true if it must be logged. */
 bool gc_barrier_notes(const struct gc_tables *tables, uintptr_t object, const void *slot);
 
 #endif
