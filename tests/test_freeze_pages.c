@@ -143,7 +143,7 @@ static void collections_write_nothing_of_what_is_frozen(void **state)
     make_some_of_all(world);
     assert_int_equal(gc_freeze(world->mutator, 0), GC_OK);
     snapshot = take_snapshot(world->heap);
-    assert_true(snapshot.count > 20 * PIECES);
+    assert_true(snapshot.count > 8 * PIECES);
     live_on(world);
     assert_int_equal(count_changes(&snapshot), 0);
     ((struct node *)world->root[0])->value++;
