@@ -108,6 +108,28 @@ static void an_old_holder_of_a_young_object_stays_in_the_log_once(void **state)
     assert_int_equal(gc_unpin(world->mutator, young), GC_OK);
 }
 
+/* A long array is scanned in pieces; each may find something young. */
+static void an_array_scanned_in_pieces_is_in_the_log_once(void **state)
+{
+    enum { LENGTH = 800 };
+    struct world *world = *state;
+
+    world->root[0] = make_array(world->mutator, &gc_type_references, LENGTH);
+    for (int i = 0; i < LENGTH; i += 100) {
+        struct node *young = make_node(world->mutator, 1);
+        void **array = world->root[0];
+
+        assert_int_equal(gc_pin(world->mutator, young), GC_OK);
+        gc_write(world->mutator, array, &array[i], young);
+    }
+    gc_collect(world->mutator, GC_YOUNG, NULL);
+    assert_int_equal(gc_generation_of(world->mutator, world->root[0]), GC_MIDDLE);
+    assert_int_equal(gc_generation_of(world->mutator, *(void **)world->root[0]), GC_YOUNG);
+    assert_int_equal(remembered(world)->log.count, 1);
+    for (int i = 0; i < LENGTH; i += 100)
+        assert_int_equal(gc_unpin(world->mutator, ((void **)world->root[0])[i]), GC_OK);
+}
+
 /* An array that ends where its block does: cards beyond it would be lines of
  * the next block. */
 static void all_cards_of_an_array_are_its_own(void **state)
@@ -140,6 +162,7 @@ int main(void)
         TEST(what_is_no_younger_is_not_logged),
         TEST(an_old_holder_of_a_middle_object_is_in_the_old_set_once),
         TEST(an_old_holder_of_a_young_object_stays_in_the_log_once),
+        TEST(an_array_scanned_in_pieces_is_in_the_log_once),
         TEST(all_cards_of_an_array_are_its_own),
     };
 
