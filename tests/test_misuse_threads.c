@@ -124,6 +124,29 @@ static void a_parked_mutator_is_attached(void **state)
     expect_misuse(destroy_when_parked, "gc_heap_destroy", "a mutator is still attached");
 }
 
+/* ---- A visit ------------------------------------------------------------ */
+
+static void allocate_in(void *object, void *other)
+{
+    (void)object;
+    (void)gc_alloc(((struct world *)other)->mutator, &node_type);
+}
+
+static void use_another_heap_in_a_visit(void)
+{
+    struct world *other = make_shared(NULL);
+
+    make_doomed();
+    gc_heap_visit(doomed->mutator, allocate_in, other);
+}
+
+/* Two threads that visited two heaps would wait for each other in them. */
+static void a_visit_uses_no_other_heap(void **state)
+{
+    (void)state;
+    expect_misuse(use_another_heap_in_a_visit, "gc_alloc", NOT_FROM_HERE);
+}
+
 /* ---- Left behind -------------------------------------------------------- */
 
 static void park_and_end(gc_heap *heap, size_t index, void *data)
@@ -203,6 +226,7 @@ int main(void)
         cmocka_unit_test(bare_parking_is_for_exact_stacks),
         cmocka_unit_test(unparking_is_the_threads_own),
         cmocka_unit_test(a_parked_mutator_is_attached),
+        cmocka_unit_test(a_visit_uses_no_other_heap),
         TEST(a_thread_may_end_parked),
         TEST(a_thread_may_end_in_a_parked_call),
         TEST(handles_outlive_the_thread_that_made_them),

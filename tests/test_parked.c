@@ -167,26 +167,6 @@ static void another_heap_may_be_used_in_a_parked_call(void **state)
     world_free(world);
 }
 
-static void count_into(void *object, void *data)
-{
-    struct world *other = data;
-
-    (void)object;
-    assert_non_null(gc_alloc(other->mutator, &node_type));
-}
-
-static void another_heap_may_be_used_in_a_visit(void **state)
-{
-    struct world *world = make_shared(NULL), *other = make_shared(NULL);
-
-    (void)state;
-    world->root[0] = build_list(world->mutator, 100);
-    gc_heap_visit(world->mutator, count_into, other);
-    assert_int_equal(recount(other->mutator).all_objects, 100);
-    world_free(other);
-    world_free(world);
-}
-
 /* ---- Late threads ------------------------------------------------------- */
 
 struct late {
@@ -323,7 +303,6 @@ int main(void)
         cmocka_unit_test(threads_park_while_others_collect),
         cmocka_unit_test(two_heaps_do_not_wait_for_each_other),
         cmocka_unit_test(another_heap_may_be_used_in_a_parked_call),
-        cmocka_unit_test(another_heap_may_be_used_in_a_visit),
         cmocka_unit_test(a_late_thread_is_named),
         cmocka_unit_test(a_thread_knows_that_it_is_inside),
         cmocka_unit_test(a_timer_at_1_khz_harms_nothing),

@@ -407,9 +407,11 @@ STRATA_API bool gc_is_object(gc_mutator *mutator, const void *address);
 STRATA_API void *gc_object_at(gc_mutator *mutator, const void *address);
 
 /* Calls `visit` for every object, dead ones not yet reclaimed included, in no
- * order. `visit` calls nothing that may collect (gc_alloc, gc_safepoint,
- * gc_collect, gc_compact), nor gc_mutator_detach; and it returns. GC never
- * collects. Thread: the mutator's own. */
+ * order, with all other threads of the heap stopped. `visit` calls nothing that
+ * may collect (gc_alloc, gc_safepoint, gc_collect, gc_compact), nor
+ * gc_mutator_detach, and uses no other heap; and it returns.
+ * GC      never collects by itself; others may before, in all heaps of the thread.
+ * Thread  the mutator's own. */
 typedef void gc_visit_fn(void *object, void *data);
 STRATA_API void gc_heap_visit(gc_mutator *mutator, gc_visit_fn *visit, void *data);
 
@@ -641,7 +643,7 @@ STRATA_API bool gc_is_inside(void);
 
 /* Verifies the whole heap: every reference leads to an object, every
  * old-to-young edge is remembered, lists, marks and counts agree. Prints each
- * fault and returns their number. GC never collects. */
+ * fault and returns their number. GC: as gc_heap_visit. */
 STRATA_API size_t gc_verify(gc_mutator *mutator);
 
 #ifdef __cplusplus
