@@ -86,7 +86,8 @@ static uint64_t hash_of_shadow(const struct shadow *shadow)
 
     if (shadow->kind == TABLE || shadow->kind == EPHEMERON) {
         for (uint32_t i = 0; i < shadow->links; i += 2)
-            if (is_strong(shadow->refs[i]))
+            if (is_strong(shadow->refs[i]) &&
+                (table_kind(shadow) != GC_TABLE_WEAK_VALUES || is_strong(shadow->refs[i + 1])))
                 sum += mix(serial_of(shadow->refs[i]) ^ mix(serial_of(shadow->refs[i + 1])));
         return mix(sum);
     }
