@@ -143,6 +143,65 @@ static void so_it_does_without_room_for_edges(void **state)
     check_same(",stress=prefetch+tiny-stack+in-place");
 }
 
+struct spread {
+    void *fields[FIELDS];
+    uint64_t room[29];
+};
+
+static const gc_type spread_type = GC_TYPE_STRUCT("spread", struct spread, item_offsets);
+
+enum { SLOTS = 900 };
+
+static void **slot_at(const struct world *world, size_t i, size_t count)
+{
+    i = i * 7919 % count; /* a prime: in no order */
+    return &((void **)((void **)world->root[0])[i / SLOTS])[i % SLOTS];
+}
+
+/* Arrays of holders, each in a block with few others, of a few leaves each. */
+static void fill_spread(struct world *world, size_t arrays)
+{
+    size_t count = arrays * SLOTS;
+    void **all;
+
+    world->root[0] = make_array(world->mutator, &gc_type_references, arrays);
+    for (size_t i = 0; i < arrays; i++) {
+        void *array = make_array(world->mutator, &gc_type_references, SLOTS);
+
+        all = world->root[0];
+        gc_write(world->mutator, all, &all[i], array);
+    }
+    for (size_t i = 0; i < count; i++) {
+        void *holder = make_object(world->mutator, &spread_type), **slot = slot_at(world, i, count);
+
+        gc_write(world->mutator, ((void **)world->root[0])[i * 7919 % count / SLOTS], slot, holder);
+    }
+    for (size_t i = 0; i < count * FIELDS; i++) {
+        void *leaf = make_node(world->mutator, i);
+        struct spread *holder = *slot_at(world, i * 31, count);
+
+        gc_write(world->mutator, holder, &holder->fields[i / count], leaf);
+    }
+}
+
+/* Their lanes are short: holders give more edges than others can take. */
+static void no_edge_is_lost_when_all_lanes_are_full(void **state)
+{
+    (void)state;
+    for (size_t arrays = 10; arrays <= 80; arrays += 10) {
+        struct world *world = make_team_world(3, ",stress=prefetch+tiny-stack+in-place");
+        size_t count = arrays * SLOTS;
+
+        fill_spread(world, arrays);
+        for (int round = 0; round < 3; round++) {
+            gc_collect(world->mutator, GC_OLD, NULL);
+            assert_int_equal(gc_verify(world->mutator), 0);
+            assert_int_equal(count_objects(world->mutator, &node_type), count * FIELDS);
+        }
+        world_end(world);
+    }
+}
+
 static void tagged_slots_are_followed(void **state)
 {
     gc_options options = plain_options(0);
@@ -262,6 +321,7 @@ int main(void)
         cmocka_unit_test(so_it_does_where_nothing_moves),
         cmocka_unit_test(so_it_does_where_all_moves),
         cmocka_unit_test(so_it_does_without_room_for_edges),
+        cmocka_unit_test(no_edge_is_lost_when_all_lanes_are_full),
         cmocka_unit_test(tagged_slots_are_followed),
         cmocka_unit_test(ephemerons_and_weak_references_are_as_alone),
         cmocka_unit_test(a_small_heap_starts_no_thread),

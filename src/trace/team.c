@@ -35,7 +35,8 @@ static void leave(struct gc_worker *worker, uintptr_t entry)
         worker->is_lost = true;
 }
 
-/* What finds no room in the inbox is left to the collecting thread. */
+/* What finds no room in the inbox is left to the collecting thread; without room
+ * for that, whose edge it was is not known any more. */
 static void deliver(struct gc_worker *worker, unsigned to)
 {
     struct gc_team *team = worker->team;
@@ -51,7 +52,8 @@ static void deliver(struct gc_worker *worker, unsigned to)
     gc_signal_all(&team->changed);
     gc_lock_give(&team->lock);
     for (; sent < parcel->count; sent++)
-        leave(worker, parcel->edges[sent]);
+        if (!gc_lane_push(&worker->left, parcel->edges[sent]))
+            worker->has_lost = true;
     parcel->count = 0;
 }
 
@@ -271,6 +273,21 @@ static bool goes_on(struct gc_team *team)
     return more;
 }
 
+/* Flags every block of a worker's parts: some object that it scanned has an edge
+ * that was lost on its way. */
+static void flag_parts(struct gc_worker *worker, struct gc_tracer *tracer)
+{
+    const struct gc_team *team = worker->team;
+    size_t blocks = tracer->spaces->blocks->chunks_high * GC_CHUNK_BLOCKS;
+
+    for (uint32_t block = 0; block < blocks; block++)
+        if (gc_state_action(tracer->state[block]) != GC_LEAVE &&
+            &team->workers[owner_of(team, (uintptr_t)block << GC_BLOCK_LOG2)] == worker)
+            tracer->tables->blocks[block].flags |= GC_BLOCK_OVERFLOWED;
+    tracer->overflowed = true;
+    tracer->counts.overflows++;
+}
+
 /* What a worker left becomes the tracer's. */
 static void collect_left(struct gc_worker *worker, struct gc_tracer *tracer)
 {
@@ -286,6 +303,9 @@ static void collect_left(struct gc_worker *worker, struct gc_tracer *tracer)
         else
             gc_mark_in_place(tracer, entry, tracer->state[gc_block_of(tracer->tables, entry)]);
     }
+    if (worker->has_lost)
+        flag_parts(worker, tracer);
+    worker->has_lost = false;
     tracer->overflowed |= worker->tracer.overflowed;
     tracer->counts.overflows += worker->tracer.counts.overflows;
     worker->tracer.overflowed = false;
@@ -295,7 +315,8 @@ static void collect_left(struct gc_worker *worker, struct gc_tracer *tracer)
     gc_lane_shrink(&worker->tracer.stack, KEPT_WORDS);
 }
 
-/* The first finds its own edges among those put aside, and sends the others. */
+/* The first finds its own edges among those put aside, and sends the others. None
+ * is lost here: `left` has room for all of them. */
 static void deal_out(struct gc_worker *first)
 {
     struct gc_lane *stack = &first->tracer.stack;

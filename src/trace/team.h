@@ -48,7 +48,8 @@ struct gc_worker {
     struct gc_thread thread; /* not of the first, which is the collecting thread */
     uint32_t block;          /* whose live granules are counted here */
     size_t granules;         /* ... so many, not yet added */
-    bool is_lost;            /* an edge found no room */
+    bool is_lost;            /* an edge of the object at hand found no room */
+    bool has_lost;           /* ... or one of some object scanned in this phase */
     bool waits;              /* atomic */
 };
 
@@ -79,12 +80,15 @@ void gc_team_stop(struct gc_team *team);
 void gc_team_begin(struct gc_team *team, const struct gc_tracer *tracer);
 
 /* Puts an edge to what stays aside for the next phase; false if there are
- * enough, and it is time for one. */
+ * enough, and it is time for one. If none can be sent they go into `left`, which
+ * is empty until then: so there are no more than that has room for. */
 static inline bool gc_team_put_aside(struct gc_team *team, uintptr_t edge)
 {
-    struct gc_lane *aside = &team->workers[0].tracer.stack;
+    struct gc_worker *first = &team->workers[0];
+    struct gc_lane *aside = &first->tracer.stack;
 
-    return aside->count < GC_MOST_ASIDE && gc_lane_push(aside, edge);
+    return aside->count < GC_MOST_ASIDE && aside->count < first->left.committed &&
+           gc_lane_push(aside, edge);
 }
 
 /* Marks from what was put aside. What is left is on the tracer's stack then:
