@@ -153,6 +153,27 @@ static void all_cards_of_an_array_are_its_own(void **state)
     assert_int_equal(tables->lines[gc_line_of(tables, end - 1)], GC_CARD_CLEAN);
 }
 
+/* The next chunk's are not committed: nothing may look at them. */
+static void the_last_cards_may_be_the_last_that_there_are(void **state)
+{
+    struct world *world = *state;
+    size_t prefix = sizeof(uint64_t) + GC_HEADER_BYTES, length = (GC_CHUNK_BYTES - prefix) / 8;
+    void **slots;
+
+    world->root[1] = make_node(world->mutator, 1);
+    world->root[0] = make_array(world->mutator, &gc_type_references, length);
+    make_old(world);
+    slots = world->root[0];
+    assert_int_equal((uintptr_t)&slots[length] % GC_CHUNK_BYTES, 0);
+    for (size_t i = length - 8 * GC_LINE_BYTES / 8; i < length; i += 5) {
+        void *node = make_node(world->mutator, i);
+
+        gc_write(world->mutator, slots, &slots[i], node);
+        gc_collect(world->mutator, GC_YOUNG, NULL);
+        assert_int_equal(((struct node *)slots[i])->value, i);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, exact_setup, world_teardown)
 
 int main(void)
@@ -164,6 +185,7 @@ int main(void)
         TEST(an_old_holder_of_a_young_object_stays_in_the_log_once),
         TEST(an_array_scanned_in_pieces_is_in_the_log_once),
         TEST(all_cards_of_an_array_are_its_own),
+        TEST(the_last_cards_may_be_the_last_that_there_are),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -184,8 +184,10 @@ static bool are_eight_clean(const uint8_t *card, uintptr_t at, uintptr_t end)
 {
     uint64_t eight;
 
+    if (end - at <= 8 * GC_LINE_BYTES)
+        return false; /* what lies behind the array's cards may not be there */
     memcpy(&eight, card, sizeof eight);
-    return eight == 0 && end - at > 8 * GC_LINE_BYTES;
+    return eight == 0;
 }
 
 void gc_cards_scan_marked(struct gc_tracer *tracer, uintptr_t array)
