@@ -16,6 +16,9 @@
  *     or not; dead the entries that the collector cleared.
  * T2  used is at most three quarters of the capacity.
  * T3  An entry that the table gave up is zeroed: no collection counts it.
+ *
+ * An allocation may run finalizers, or the limit's callback, which may change the
+ * table for which it is made: what allocates looks at `changes`, and begins anew.
  */
 #ifndef STRATA_TABLE_LAYOUT_H
 #define STRATA_TABLE_LAYOUT_H
@@ -36,6 +39,7 @@ struct gc_table {
     void *data;
     uint8_t kind;
     bool in_callback;
+    uint32_t changes; /* by puts, gc_table_fit and gc_table_clear */
 };
 
 enum { GC_TABLE_LEAST_PLACES = 8 };
@@ -75,14 +79,14 @@ static inline size_t gc_table_fitting(const gc_table *table, size_t more)
 bool gc_table_is_equal(gc_mutator *mutator, gc_table *table, const void *a, const void *b);
 
 /* For each layout. `find` returns a place, or GC_NO_PLACE. `put` puts a new entry
- * into a table that has room for it; false without memory. `lay_out` makes room
- * for `more`, and drops what is dead; without memory it returns false and the
- * table is as it was. These two may collect, and move what the caller has rooted.
- * `next` goes on from a position. */
+ * into a table that is ready for it. `lay_out` makes room for `more`, and drops
+ * what is dead; without memory it returns false and the table is as it was. It
+ * may collect, and move what the caller has rooted. `next` goes on from a
+ * position. */
 size_t gc_strong_find(gc_mutator *mutator, gc_table *table, const void *key, uint64_t hash);
 void *gc_strong_value(const gc_table *table, size_t place);
 void gc_strong_set(gc_mutator *mutator, gc_table *table, size_t place, void *value);
-bool gc_strong_put(gc_mutator *mutator, const struct gc_table_entry *entry);
+void gc_strong_put(gc_mutator *mutator, const struct gc_table_entry *entry);
 bool gc_strong_lay_out(gc_mutator *mutator, gc_table **table, size_t more);
 void gc_strong_remove(gc_table *table, size_t place);
 bool gc_strong_next(const gc_table *table, size_t *position, void **key, void **value);
@@ -90,10 +94,15 @@ bool gc_strong_next(const gc_table *table, size_t *position, void **key, void **
 size_t gc_weak_find(gc_mutator *mutator, gc_table *table, const void *key, uint64_t hash);
 void *gc_weak_value(const gc_table *table, size_t place);
 void gc_weak_set(gc_mutator *mutator, gc_table *table, size_t place, void *value);
-bool gc_weak_put(gc_mutator *mutator, const struct gc_table_entry *entry);
+void gc_weak_put(gc_mutator *mutator, const struct gc_table_entry *entry);
 bool gc_weak_lay_out(gc_mutator *mutator, gc_table **table, size_t more);
 void gc_weak_remove(gc_table *table, size_t place);
 void gc_weak_forget(const gc_table *table); /* T3, for all entries */
+
+/* Whether a roomy table has the page of its next entry; makes it, if nothing has
+ * changed meanwhile. As `lay_out`. */
+bool gc_weak_has_page(const gc_table *table);
+bool gc_weak_open_page(gc_mutator *mutator, gc_table **table);
 bool gc_weak_next(const gc_table *table, size_t *position, void **key, void **value);
 
 #endif

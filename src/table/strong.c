@@ -53,7 +53,7 @@ static struct slot *free_slot(struct slot *slots, size_t mask, uint64_t hash)
     return &slots[i];
 }
 
-bool gc_strong_put(gc_mutator *mutator, const struct gc_table_entry *entry)
+void gc_strong_put(gc_mutator *mutator, const struct gc_table_entry *entry)
 {
     gc_table *table = entry->table;
     uint64_t hash = entry->hash | FULL;
@@ -64,7 +64,6 @@ bool gc_strong_put(gc_mutator *mutator, const struct gc_table_entry *entry)
     slot->hash = hash;
     gc_write(mutator, table->places, &slot->key, entry->key);
     gc_write(mutator, table->places, &slot->value, entry->value);
-    return true;
 }
 
 /* The new slots are young, or, if large, scanned whole with their first
@@ -81,11 +80,17 @@ static void move_live(const gc_table *table, struct slot *to, size_t capacity)
 
 bool gc_strong_lay_out(gc_mutator *mutator, gc_table **table, size_t more)
 {
-    size_t capacity = gc_table_fitting(*table, more);
-    void *slots = gc_alloc_array(mutator, &slots_type, capacity);
+    size_t capacity;
+    uint32_t changes;
+    void *slots;
 
-    if (slots == NULL)
-        return false;
+    do {
+        changes = (*table)->changes;
+        capacity = gc_table_fitting(*table, more);
+        slots = gc_alloc_array(mutator, &slots_type, capacity);
+        if (slots == NULL)
+            return false;
+    } while ((*table)->changes != changes);
     move_live(*table, slots, capacity);
     (*table)->used = (*table)->live;
     gc_write(mutator, *table, &(*table)->places, slots);

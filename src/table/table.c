@@ -74,20 +74,58 @@ static bool lay_out(gc_mutator *mutator, gc_table **table, size_t more)
                              : gc_weak_lay_out(mutator, table, more);
 }
 
-static bool put(gc_mutator *mutator, const struct gc_table_entry *entry)
+static void set(gc_mutator *mutator, gc_table *table, size_t place, void *value)
 {
-    return is_strong(entry->table) ? gc_strong_put(mutator, entry) : gc_weak_put(mutator, entry);
+    if (is_strong(table))
+        gc_strong_set(mutator, table, place, value);
+    else
+        gc_weak_set(mutator, table, place, value);
 }
 
+static void put(gc_mutator *mutator, const struct gc_table_entry *entry)
+{
+    entry->table->changes++;
+    if (is_strong(entry->table))
+        gc_strong_put(mutator, entry);
+    else
+        gc_weak_put(mutator, entry);
+}
+
+/* Whether the next entry can be put without an allocation. */
+static bool is_ready(const gc_table *table)
+{
+    return gc_table_is_roomy(table) && (is_strong(table) || gc_weak_has_page(table));
+}
+
+static bool make_ready(gc_mutator *mutator, gc_table **table)
+{
+    bool done = true;
+
+    while (done && !is_ready(*table))
+        done = gc_table_is_roomy(*table) ? gc_weak_open_page(mutator, table)
+                                         : lay_out(mutator, table, 1);
+    return done;
+}
+
+/* A callback on the way may have put the same key. */
 static gc_status add(gc_mutator *mutator, struct gc_table_entry entry)
 {
+    uint32_t changes = entry.table->changes;
+    size_t place = GC_NO_PLACE;
     bool done;
 
     GC_FRAME(mutator, frame, &entry.table, &entry.key, &entry.value);
-    done = (gc_table_is_roomy(entry.table) || lay_out(mutator, &entry.table, 1)) &&
-           put(mutator, &entry);
+    done = make_ready(mutator, &entry.table);
     gc_frame_pop(mutator, &frame);
-    return done ? GC_OK : GC_NO_MEMORY;
+    if (!done)
+        return GC_NO_MEMORY;
+    if (entry.table->changes != changes)
+        place = find(mutator, entry.table, entry.key, entry.hash);
+    if (place == GC_NO_PLACE)
+        put(mutator, &entry);
+    else
+        set(mutator, entry.table, place, entry.value);
+    return GC_OK;
 }
 
 /* ---- The API ------------------------------------------------------------ */
@@ -130,10 +168,7 @@ gc_status gc_table_put(gc_mutator *mutator, gc_table *table, void *key, void *va
     place = find(mutator, table, key, hash);
     if (place == GC_NO_PLACE)
         return add(mutator, (struct gc_table_entry){table, key, value, hash});
-    if (is_strong(table))
-        gc_strong_set(mutator, table, place, value);
-    else
-        gc_weak_set(mutator, table, place, value);
+    set(mutator, table, place, value);
     return GC_OK;
 }
 
@@ -182,6 +217,7 @@ void gc_table_clear(gc_mutator *mutator, gc_table *table)
         gc_weak_forget(table);
     table->places = table->pages = NULL;
     table->next = table->used = table->live = table->dead = 0;
+    table->changes++;
 }
 
 size_t gc_table_count(gc_mutator *mutator, const gc_table *table)
@@ -212,5 +248,6 @@ gc_status gc_table_fit(gc_mutator *mutator, gc_table *table, size_t count)
     GC_FRAME(mutator, frame, &table);
     done = lay_out(mutator, &table, count);
     gc_frame_pop(mutator, &frame);
+    table->changes++;
     return done ? GC_OK : GC_NO_MEMORY;
 }

@@ -125,13 +125,19 @@ static struct gc_weak_page *make_page(gc_mutator *mutator, gc_table *const *tabl
     return page;
 }
 
-static bool open_page(gc_mutator *mutator, gc_table *const *table)
+bool gc_weak_has_page(const gc_table *table)
+{
+    return table->next % PAGE_ENTRIES != 0 || page_of(table, table->next) != NULL;
+}
+
+bool gc_weak_open_page(gc_mutator *mutator, gc_table **table)
 {
     size_t length = page_length(gc_table_capacity(*table));
+    uint32_t changes = (*table)->changes;
     struct gc_weak_page *page = make_page(mutator, table, length), **pages;
 
-    if (page == NULL)
-        return false;
+    if (page == NULL || (*table)->changes != changes)
+        return page != NULL;
     pages = (*table)->pages;
     gc_write(mutator, pages, &pages[(*table)->next >> PAGE_LOG2], page);
     return true;
@@ -162,20 +168,15 @@ static void fill_entry(gc_mutator *mutator, gc_table *table, size_t position, vo
         gc_write(mutator, page, &entry->value, weak_values ? key : value);
 }
 
-bool gc_weak_put(gc_mutator *mutator, const struct gc_table_entry *entry)
+void gc_weak_put(gc_mutator *mutator, const struct gc_table_entry *entry)
 {
-    gc_table *table;
-    size_t mask;
+    gc_table *table = entry->table;
+    size_t mask = gc_table_capacity(table) - 1;
 
-    if (entry->table->next % PAGE_ENTRIES == 0 && !open_page(mutator, &entry->table))
-        return false;
-    table = entry->table;
-    mask = gc_table_capacity(table) - 1;
     fill_entry(mutator, table, table->next, entry->key, entry->value);
     table->used += note_in_index(index_of(table), mask, (uint32_t)entry->hash, table->next);
     table->live++;
     table->next++;
-    return true;
 }
 
 /* ---- Laying out anew ---- */
@@ -293,14 +294,17 @@ static void take_layout(gc_mutator *mutator, gc_table *table, const struct layou
 
 bool gc_weak_lay_out(gc_mutator *mutator, gc_table **table, size_t more)
 {
-    size_t capacity = gc_table_fitting(*table, more);
     struct layout layout = {NULL, NULL};
+    size_t capacity;
+    uint32_t changes;
     bool made;
 
-    if (capacity > MOST_PLACES)
-        return false;
     GC_FRAME(mutator, frame, &layout.index, &layout.pages);
-    made = make_layout(mutator, table, &layout, capacity);
+    do {
+        changes = (*table)->changes;
+        capacity = gc_table_fitting(*table, more);
+        made = capacity <= MOST_PLACES && make_layout(mutator, table, &layout, capacity);
+    } while (made && (*table)->changes != changes);
     gc_frame_pop(mutator, &frame);
     if (made)
         take_layout(mutator, *table, &layout, capacity);
