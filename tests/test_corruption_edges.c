@@ -414,9 +414,9 @@ static void indexed_elsewhere(struct seeded *s)
     struct gc_weakrefs *weakrefs = &s->collector->weakrefs;
     size_t i = 0;
 
-    s->object = (uintptr_t)s->weakref;
-    while (weakrefs->buckets[i] != s->object)
+    while (weakrefs->buckets[i] == 0)
         i++;
+    s->object = weakrefs->buckets[i];
     weakrefs->buckets[i] = 0;
     while (weakrefs->buckets[++i & weakrefs->mask] != 0)
         ;

@@ -3,6 +3,7 @@
  * gen1 that nearly all lives goes up unvisited, a few times in a row: what it
  * holds, and what is registered on it, must not notice.
  */
+#include "base/annotate.h"
 #include "heap/heap.h"
 #include "support/graph.h"
 
@@ -190,5 +191,7 @@ int main(void)
         cmocka_unit_test(what_is_registered_on_it_stays),
     };
 
+    if (GC_FORBIDS) /* red zones count as dead: nothing is dense */
+        return 0;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
