@@ -147,8 +147,8 @@ static void check_fibers(const char *settings, void (*act)(struct fiber *), gc_e
 static void ambiguous_stacks_keep_what_locals_hold(void **state)
 {
     (void)state;
-    if (has_sanitizer())
-        skip(); /* they must be told of switches */
+    if (is_slowed())
+        skip(); /* memory tools must be told of switches */
     check_fibers("stacks=ambiguous,stress=evacuate-all", keep_in_locals, GC_AMBIGUOUS);
 }
 
