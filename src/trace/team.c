@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "trace/team.h"
 
+#include "base/annotate.h"
 #include "os/os.h"
 #include "trace/edge.h"
 #include "trace/rings.h"
@@ -9,8 +10,9 @@
 enum {
     FIRST_WORDS = 4 << 10,
     KEPT_WORDS = 32 << 10,
-    PART_LOG2 = 18,  /* of the heap, that is one worker's */
-    LEAST_PARCEL = 8 /* edges that are sent to one who waits */
+    PART_LOG2 = 18,    /* of the heap, that is one worker's */
+    LEAST_PARCEL = 32, /* edges that are sent to one who waits */
+    SPINS = 1000
 };
 
 static struct gc_worker *worker_of(struct gc_tracer *tracer)
@@ -35,6 +37,14 @@ static void leave(struct gc_worker *worker, uintptr_t entry)
         worker->is_lost = true;
 }
 
+/* Something that others may wait for has changed, under the lock. */
+static void tell(struct gc_team *team)
+{
+    __atomic_store_n(&team->changes, team->changes + 1, __ATOMIC_RELAXED);
+    if (team->sleeping > 0)
+        gc_signal_all(&team->changed);
+}
+
 /* What finds no room in the inbox is left to the collecting thread; without room
  * for that, whose edge it was is not known any more. */
 static void deliver(struct gc_worker *worker, unsigned to)
@@ -49,7 +59,7 @@ static void deliver(struct gc_worker *worker, unsigned to)
     while (sent < parcel->count && gc_lane_push(inbox, parcel->edges[sent]))
         sent++;
     team->filled -= inbox->count == 0;
-    gc_signal_all(&team->changed);
+    tell(team);
     gc_lock_give(&team->lock);
     for (; sent < parcel->count; sent++)
         if (!gc_lane_push(&worker->left, parcel->edges[sent]))
@@ -226,10 +236,23 @@ static void work(struct gc_worker *worker)
     deliver_all(worker);
 }
 
+/* For something to change. Mostly that is soon: to sleep and be woken takes as
+ * long as to mark a thousand objects. */
 static void wait(struct gc_worker *worker)
 {
+    struct gc_team *team = worker->team;
+    unsigned seen = __atomic_load_n(&team->changes, __ATOMIC_RELAXED);
+
     __atomic_store_n(&worker->waits, true, __ATOMIC_RELAXED);
-    gc_signal_wait(&worker->team->changed, &worker->team->lock);
+    gc_lock_give(&team->lock);
+    for (int i = 0; i < SPINS && __atomic_load_n(&team->changes, __ATOMIC_RELAXED) == seen; i++)
+        GC_RELAX();
+    gc_lock_take(&team->lock);
+    if (team->changes == seen) {
+        team->sleeping++;
+        gc_signal_wait(&team->changed, &team->lock);
+        team->sleeping--;
+    }
     __atomic_store_n(&worker->waits, false, __ATOMIC_RELAXED);
 }
 
@@ -243,7 +266,7 @@ static void help(void *data)
     while (!team->ends) {
         if (worker->inbox.count == 0) {
             team->waiting++;
-            gc_signal_all(&team->changed);
+            tell(team);
             while (worker->inbox.count == 0 && !team->ends)
                 wait(worker);
             team->waiting--;
@@ -432,8 +455,10 @@ bool gc_team_start(struct gc_team *team)
         team->helpers++;
     }
     gc_lock_take(&team->lock);
+    team->sleeping++;
     while (team->waiting < team->helpers)
         gc_signal_wait(&team->changed, &team->lock);
+    team->sleeping--;
     gc_lock_give(&team->lock);
     return team->helpers > 0;
 }
@@ -444,7 +469,7 @@ void gc_team_stop(struct gc_team *team)
         return;
     gc_lock_take(&team->lock);
     team->ends = true;
-    gc_signal_all(&team->changed);
+    tell(team);
     gc_lock_give(&team->lock);
     for (; team->helpers > 0; team->helpers--)
         gc_os_thread_join(&team->workers[team->helpers].thread);

@@ -5,8 +5,7 @@
  * The heap's addresses are dealt out among them, 256 KiB at a time, and each
  * marks and scans what lies in its own parts: so no mark, line or count is shared,
  * and none needs an atomic operation, which would wait for every store under way.
- * An edge into another's part is sent there, in parcels. (To give work away
- * instead, and to mark by atomic bits, took twice as long as one thread alone.)
+ * An edge into another's part is sent there, in parcels.
  *
  * What stays where it is can be marked so. What moves, and what has a say of its
  * own (trace callbacks, ephemerons, cards, holders to be remembered), is left to
@@ -61,6 +60,8 @@ struct gc_team {
     unsigned helpers;          /* threads that run */
     unsigned waiting;          /* of the helpers */
     unsigned filled;           /* inboxes that are not empty */
+    unsigned changes;          /* counted under the lock, read without */
+    unsigned sleeping;         /* of those that wait */
     bool ends;
     bool is_made;
 };
