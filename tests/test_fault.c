@@ -15,27 +15,9 @@
 #include <cmocka.h>
 
 #include "support/fault.h"
+#include "support/pages.h"
 
 #define MIB ((size_t)1 << 20)
-
-static bool is_all(const unsigned char *bytes, size_t count, unsigned char value)
-{
-    size_t equal = 0;
-
-    while (equal < count && bytes[equal] == value) {
-        equal++;
-    }
-    return equal == count;
-}
-
-static unsigned char *reserve_and_commit(size_t bytes)
-{
-    unsigned char *start = gc_os.reserve(bytes, gc_os_page_bytes());
-
-    assert_non_null(start);
-    assert_true(gc_os.commit(start, bytes));
-    return start;
-}
 
 enum { THREADS = 8 };
 

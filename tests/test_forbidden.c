@@ -8,9 +8,9 @@
 
 #include "base/annotate.h"
 #include "heap/heap.h"
+#include "support/child.h"
 #include "support/doomed.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,39 +36,27 @@ static bool is_watched(void)
     return GC_UNDER_ASAN || (GC_FORBIDS && GC_UNDER_MEMCHECK());
 }
 
-static _Noreturn void act_in_child(void (*act)(void), int out)
+struct access {
+    void (*act)(void);
+};
+
+static void access_in_child(void *data)
 {
-    static const int signals[] = {SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
+    const struct access *access = data;
     unsigned before = errors_so_far();
 
-    for (unsigned i = 0; i < GC_COUNT(signals); i++)
-        (void)signal(signals[i], SIG_DFL);
-    (void)setenv("CMOCKA_TEST_ABORT", "1", 1);
-    (void)dup2(out, STDERR_FILENO);
-    act();
-    _exit(errors_so_far() == before ? 0 : REPORTED);
+    end_by_faults();
+    access->act();
+    if (errors_so_far() != before)
+        _exit(REPORTED);
 }
 
 /* Runs `act` in a child; puts what it prints into `text`. */
 static bool is_reported(void (*act)(void), char *text, size_t size)
 {
-    int ends[2], status = 0;
-    size_t length = 0;
-    ssize_t got;
-    pid_t child;
+    struct access access = {act};
+    int status = run_in_child(access_in_child, &access, text, size);
 
-    assert_int_equal(pipe(ends), 0);
-    (void)fflush(NULL);
-    child = fork();
-    assert_true(child >= 0);
-    if (child == 0)
-        act_in_child(act, ends[1]);
-    (void)close(ends[1]);
-    while (length < size - 1 && (got = read(ends[0], text + length, size - 1 - length)) > 0)
-        length += (size_t)got;
-    text[length] = '\0';
-    (void)close(ends[0]);
-    assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
     return WEXITSTATUS(status) != 0;
 }

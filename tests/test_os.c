@@ -15,6 +15,8 @@
 
 #include <cmocka.h>
 
+#include "support/pages.h"
+
 #define MIB ((size_t)1 << 20)
 
 /* The kernel's "rw-p" for the page at `address`; "" if nothing is mapped. */
@@ -38,25 +40,6 @@ static const char *permissions_at(const void *address)
     }
     fclose(maps);
     return found;
-}
-
-static bool is_all(const unsigned char *bytes, size_t count, unsigned char value)
-{
-    size_t equal = 0;
-
-    while (equal < count && bytes[equal] == value) {
-        equal++;
-    }
-    return equal == count;
-}
-
-static unsigned char *reserve_and_commit(size_t bytes)
-{
-    unsigned char *start = gc_os.reserve(bytes, gc_os_page_bytes());
-
-    assert_non_null(start);
-    assert_true(gc_os.commit(start, bytes));
-    return start;
 }
 
 static void page_size_is_a_power_of_two(void **state)

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "support/fault.h"
+#include "support/pages.h"
 
 #define MIB ((size_t)1 << 20)
 
@@ -28,15 +29,6 @@ __attribute__((visibility("default"))) const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
     return "detect_stack_use_after_return=1";
-}
-
-static unsigned char *reserve_and_commit(size_t bytes)
-{
-    unsigned char *start = gc_os.reserve(bytes, gc_os_page_bytes());
-
-    assert_non_null(start);
-    assert_true(gc_os.commit(start, bytes));
-    return start;
 }
 
 /* The frame's own address: under AddressSanitizer a local's may be elsewhere. */

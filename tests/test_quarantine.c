@@ -5,13 +5,13 @@
  */
 #define _XOPEN_SOURCE 700 /* NOLINT(bugprone-reserved-identifier): sigaltstack */
 
+#include "support/child.h"
 #include "support/graph.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -62,33 +62,26 @@ static void use_signal_stack(void)
     (void)sigaltstack(&stack, NULL);
 }
 
+struct ending {
+    void (*act)(struct world *world);
+    struct world *world;
+};
+
+static void end_in_child(void *data)
+{
+    const struct ending *ending = data;
+
+    use_signal_stack();
+    ending->act(ending->world);
+}
+
 /* Runs `act` in a child, with what it writes to stderr in `text`; the signal
  * that ended it, or 0. */
 static int end_of(void (*act)(struct world *), struct world *world, char *text, size_t size)
 {
-    struct rlimit no_core = {0, 0};
-    size_t length = 0;
-    ssize_t got = 1;
-    int ends[2], status = 0;
-    pid_t child;
+    struct ending ending = {act, world};
+    int status = run_in_child(end_in_child, &ending, text, size);
 
-    assert_int_equal(pipe(ends), 0);
-    (void)fflush(NULL);
-    child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        (void)setrlimit(RLIMIT_CORE, &no_core);
-        (void)dup2(ends[1], STDERR_FILENO);
-        use_signal_stack();
-        act(world);
-        _exit(0);
-    }
-    (void)close(ends[1]);
-    while (length < size - 1 && (got = read(ends[0], text + length, size - 1 - length)) > 0)
-        length += (size_t)got;
-    text[length] = '\0';
-    (void)close(ends[0]);
-    assert_int_equal(waitpid(child, &status, 0), child);
     return WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
 }
 

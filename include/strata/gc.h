@@ -292,7 +292,8 @@ typedef struct gc_options {
                                   included, at most 64; default 1. The others are started by the
                                   first collection that is large enough, and see no signals.
                                   They call nothing of the program's. Measure before you raise
-                                  it: on two cores it has not paid yet (src/README.md) */
+                                  it: a tree gains, a graph in no order may lose
+                                  (src/README.md) */
     uint32_t decommit_delay;   /* full collections that free memory waits to be given back, at
                                   most 255; default 1 */
     uint8_t reference_tags;    /* bit t set: words whose low three bits are t are references

@@ -204,16 +204,6 @@ static bool shall_pass_middle(const struct gc_collector *collector,
            pace->middle_passes < MOST_PASSES && !is_scattered(collector);
 }
 
-static void pass_list(struct gc_collector *collector, uint32_t block)
-{
-    while (block != GC_NO_BLOCK) {
-        uint32_t next = collector->tables.blocks[block].next;
-
-        gc_generation_add(&collector->spaces, block, GC_OLD);
-        block = next;
-    }
-}
-
 /* Promotes gen1 without a visit; all of it counts as having survived. */
 static void pass_middle(struct gc_collector *collector)
 {
@@ -221,8 +211,8 @@ static void pass_middle(struct gc_collector *collector)
     struct gc_trace_counts *counts = &collector->tracer.counts;
 
     *middle = (struct gc_generation){.small = GC_NO_BLOCK, .large = GC_NO_BLOCK};
-    pass_list(collector, taken.small);
-    pass_list(collector, taken.large);
+    gc_generation_add_all(&collector->spaces, taken.small, GC_OLD);
+    gc_generation_add_all(&collector->spaces, taken.large, GC_OLD);
     collector->spaces.generations[GC_OLD].large_bytes += taken.large_bytes;
     counts->in_place_bytes += taken.bytes;
     counts->promoted_in_place_bytes += taken.bytes;

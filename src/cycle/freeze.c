@@ -157,24 +157,14 @@ static void drop_frozen_set(struct gc_collector *collector)
     lane->count = 0;
 }
 
-static void thaw(struct gc_collector *collector, uint32_t block)
-{
-    while (block != GC_NO_BLOCK) {
-        uint32_t next = collector->tables.blocks[block].next;
-
-        gc_generation_add(&collector->spaces, block, GC_OLD);
-        block = next;
-    }
-}
-
 void gc_cycle_unfreeze(struct gc_collector *collector)
 {
     struct gc_generation *generations = collector->spaces.generations;
     struct gc_generation taken = take_figures(&generations[GC_FROZEN], &generations[GC_OLD]);
 
     drop_frozen_set(collector);
-    thaw(collector, taken.small);
-    thaw(collector, taken.large);
+    gc_generation_add_all(&collector->spaces, taken.small, GC_OLD);
+    gc_generation_add_all(&collector->spaces, taken.large, GC_OLD);
     gc_attachments_unfreeze(&collector->pins);
     gc_attachments_unfreeze(&collector->hashes);
     gc_attachments_unfreeze(&collector->charges);

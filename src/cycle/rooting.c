@@ -5,11 +5,9 @@
 #include "cycle/phases.h"
 
 #include "trace/holder.h"
+#include "trace/rings.h"
 
-enum {
-    AHEAD = 8,       /* entries of a lane to prefetch ahead */
-    SECOND_LINE = 40 /* bytes into a holder: most end here or before */
-};
+enum { AHEAD = 8 }; /* entries of a lane to prefetch ahead */
 
 static void swap(struct gc_lane *a, struct gc_lane *b)
 {
@@ -17,12 +15,6 @@ static void swap(struct gc_lane *a, struct gc_lane *b)
 
     *a = *b;
     *b = kept;
-}
-
-static void prefetch_holder(uintptr_t holder)
-{
-    gc_prefetch(gc_header(holder));
-    gc_prefetch((const void *)(holder + SECOND_LINE));
 }
 
 static bool is_condemned(const struct gc_tracer *tracer, uintptr_t holder)
@@ -39,7 +31,7 @@ static void begin_lane(struct gc_tracer *tracer, struct gc_lane *lane, uint8_t c
         uintptr_t holder = lane->words[i];
 
         if (i + AHEAD < lane->count)
-            prefetch_holder(lane->words[i + AHEAD]);
+            gc_prefetch_object(lane->words[i + AHEAD]);
         if (is_condemned(tracer, holder)) {
             *gc_log_byte(holder) &= (uint8_t) ~(GC_LOG_REMEMBERED | GC_LOG_NOTED | GC_LOG_FROZEN);
             continue;

@@ -34,6 +34,16 @@ void gc_generation_add(struct gc_spaces *spaces, uint32_t block, unsigned genera
     }
 }
 
+void gc_generation_add_all(struct gc_spaces *spaces, uint32_t list, unsigned generation)
+{
+    while (list != GC_NO_BLOCK) {
+        uint32_t next = spaces->tables->blocks[list].next;
+
+        gc_generation_add(spaces, list, generation);
+        list = next;
+    }
+}
+
 /* No room any more; what was copied through the run stays counted. */
 static void end_run(struct gc_run *run)
 {

@@ -89,4 +89,7 @@ void gc_large_zero(const struct gc_spaces *spaces, uintptr_t start, size_t bytes
 /* Puts a block, or a large object by its first, in a generation's list. */
 void gc_generation_add(struct gc_spaces *spaces, uint32_t block, unsigned generation);
 
+/* The same with all blocks of a list, which is left. */
+void gc_generation_add_all(struct gc_spaces *spaces, uint32_t list, unsigned generation);
+
 #endif

@@ -122,22 +122,24 @@ static void drain_watching(struct gc_tracer *tracer)
         scan_entry(tracer, tracer->stack.words[--tracer->stack.count], gc_follow_watching);
 }
 
-static void scan_marked(struct gc_tracer *tracer, uintptr_t object)
+GC_ALWAYS_INLINE void settle_and_scan(struct gc_tracer *tracer, uintptr_t object,
+                                      gc_scan_slot_fn *visit)
 {
     const gc_type *type = gc_header_type(*gc_header(object));
 
     gc_settle_in_place(tracer, object, type, tracer->state[gc_block_of(tracer->tables, object)]);
     if (type->kind != GC_KIND_LEAF)
-        scan_object(tracer, object, gc_queue);
+        scan_object(tracer, object, visit);
+}
+
+static void scan_marked(struct gc_tracer *tracer, uintptr_t object)
+{
+    settle_and_scan(tracer, object, gc_queue);
 }
 
 static void scan_marked_shallow(struct gc_tracer *tracer, uintptr_t object)
 {
-    const gc_type *type = gc_header_type(*gc_header(object));
-
-    gc_settle_in_place(tracer, object, type, tracer->state[gc_block_of(tracer->tables, object)]);
-    if (type->kind != GC_KIND_LEAF)
-        scan_object(tracer, object, gc_follow);
+    settle_and_scan(tracer, object, gc_follow);
 }
 
 GC_ALWAYS_INLINE uintptr_t test_edge(struct gc_tracer *tracer, uintptr_t entry)
@@ -146,10 +148,7 @@ GC_ALWAYS_INLINE uintptr_t test_edge(struct gc_tracer *tracer, uintptr_t entry)
         gc_follow(tracer, (void *)(entry - GC_STACK_SLOT));
         return 0;
     }
-    if (!gc_test_and_mark(tracer, entry))
-        return 0;
-    gc_prefetch_marked(tracer, entry);
-    return entry;
+    return gc_test_edge(tracer, entry);
 }
 
 /* Edges to what stays are for the team. */

@@ -14,14 +14,6 @@ static size_t padding_for(const gc_type *type, uintptr_t start)
     return gc_round_up(payload, type->alignment) - payload;
 }
 
-/* A block kept young sends up what moves out of it all the same. */
-static unsigned copy_generation(unsigned state)
-{
-    unsigned age = gc_state_age(state);
-
-    return age == GC_YOUNG ? GC_MIDDLE : age;
-}
-
 static uintptr_t bump(struct gc_run *run, const gc_type *type, size_t bytes)
 {
     uintptr_t start = run->bump;
@@ -65,12 +57,11 @@ uintptr_t gc_evacuate_odd(struct gc_tracer *tracer, uintptr_t object, unsigned s
     uint64_t header = *gc_header(object);
     const gc_type *type = gc_header_type(header);
     size_t prefix = gc_prefix_bytes(type), bytes = gc_extent_bytes(type, object);
-    unsigned generation = copy_generation(state);
-    struct gc_run *run = &tracer->to[generation];
+    struct gc_run *run = tracer->run_for[gc_state_age(state)];
     uintptr_t start = run->bump, copy;
 
     if (GC_FORBIDS || bytes > run->limit - start || type->alignment != GC_GRANULE_BYTES) {
-        start = gc_copy_room(tracer, type, generation, bytes);
+        start = gc_copy_room(tracer, type, (unsigned)(run - tracer->to), bytes);
         if (start == 0) {
             gc_keep_in_place(tracer, object, state);
             return object;

@@ -13,7 +13,7 @@
 #ifndef STRATA_RINGS_H
 #define STRATA_RINGS_H
 
-#include "trace/tracer.h"
+#include "trace/edge.h"
 
 enum {
     GC_RING = 16,
@@ -58,11 +58,20 @@ GC_ALWAYS_INLINE uintptr_t gc_ring_take(struct gc_ring *ring)
     return entry;
 }
 
-GC_ALWAYS_INLINE void gc_prefetch_marked(const struct gc_tracer *tracer, uintptr_t object)
+GC_ALWAYS_INLINE void gc_prefetch_object(uintptr_t object)
 {
     gc_prefetch(gc_header(object));
     gc_prefetch((const void *)(object + GC_SECOND_LINE));
+}
+
+/* An edge to what stays has waited: see gc_test_edge_fn. */
+GC_ALWAYS_INLINE uintptr_t gc_test_edge(struct gc_tracer *tracer, uintptr_t object)
+{
+    if (!gc_test_and_mark(tracer, object))
+        return 0;
+    gc_prefetch_object(object);
     gc_prefetch(&tracer->lines[gc_line_of(tracer->tables, object)]);
+    return object;
 }
 
 GC_ALWAYS_INLINE void gc_prefetch_edge(const struct gc_tracer *tracer, uintptr_t entry)

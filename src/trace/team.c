@@ -158,53 +158,11 @@ static void scan(struct gc_worker *worker, uintptr_t object, const gc_type *type
         lose(worker, object);
 }
 
-static void flush_granules(struct gc_worker *worker)
-{
-    if (worker->granules == 0)
-        return; /* the block may be another's */
-    worker->tracer.live[worker->block] += (uint16_t)worker->granules;
-    worker->granules = 0;
-}
-
-/* Neighbours are often met one after another, and several blocks' counts share
- * a cache line: one addition for them all. */
-static void count_granules(struct gc_worker *worker, uint32_t block, size_t granules)
-{
-    if (block != worker->block) {
-        flush_granules(worker);
-        worker->block = block;
-    }
-    worker->granules += granules;
-}
-
-static void settle(struct gc_worker *worker, uintptr_t object, const gc_type *type)
-{
-    const struct gc_tracer *tracer = &worker->tracer;
-    size_t bytes = gc_traced_bytes(type, object);
-    size_t from = object - GC_HEADER_BYTES - gc_prefix_bytes(type) - tracer->base;
-    size_t last = (from + bytes - 1) >> GC_LINE_LOG2;
-    uint32_t block = (uint32_t)(from >> GC_BLOCK_LOG2);
-
-    if (gc_state_action(tracer->state[block]) == GC_IN_PLACE_LARGE)
-        return;
-    for (size_t line = from >> GC_LINE_LOG2; line <= last; line++)
-        tracer->lines[line] = 1;
-    count_granules(worker, block, bytes >> GC_GRANULE_LOG2);
-}
-
-static uintptr_t test_edge(struct gc_tracer *tracer, uintptr_t entry)
-{
-    if (!gc_test_and_mark(tracer, entry))
-        return 0;
-    gc_prefetch_marked(tracer, entry);
-    return entry;
-}
-
 static void scan_marked(struct gc_tracer *tracer, uintptr_t object)
 {
     const gc_type *type = gc_header_type(*gc_header(object));
 
-    settle(worker_of(tracer), object, type);
+    gc_settle_in_place(tracer, object, type, tracer->state[gc_block_of(tracer->tables, object)]);
     if (type->kind != GC_KIND_LEAF)
         scan(worker_of(tracer), object, type);
 }
@@ -230,9 +188,8 @@ static void work(struct gc_worker *worker)
     while (tracer->stack.count > 0 || !gc_rings_are_empty(&rings)) {
         uintptr_t edge = tracer->stack.count > 0 ? tracer->stack.words[--tracer->stack.count] : 0;
 
-        gc_rings_pass(tracer, &rings, edge, test_edge, scan_marked);
+        gc_rings_pass(tracer, &rings, edge, gc_test_edge, scan_marked);
     }
-    flush_granules(worker);
     deliver_all(worker);
 }
 
@@ -383,8 +340,6 @@ void gc_team_begin(struct gc_team *team, const struct gc_tracer *tracer)
                                   .bytes = tracer->bytes,
                                   .tables = tracer->tables,
                                   .stack = stack};
-        team->workers[i].block = 0;
-        team->workers[i].granules = 0;
     }
 }
 

@@ -45,8 +45,6 @@ struct gc_worker {
     struct gc_parcel *parcels; /* by worker */
     struct gc_team *team;
     struct gc_thread thread; /* not of the first, which is the collecting thread */
-    uint32_t block;          /* whose live granules are counted here */
-    size_t granules;         /* ... so many, not yet added */
     bool is_lost;            /* an edge of the object at hand found no room */
     bool has_lost;           /* ... or one of some object scanned in this phase */
     bool waits;              /* atomic */

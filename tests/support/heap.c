@@ -3,11 +3,12 @@
 
 #include "heap.h"
 
+#include "child.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -259,50 +260,24 @@ bool is_slowed(void)
 
 /* ---- Death -------------------------------------------------------------- */
 
-/* Without cmocka's handlers: a fault, or an assertion that fails, must end the
- * child, not go on to the next test in it. */
-static _Noreturn void die_in_child(void (*act)(void), int out)
+struct death {
+    void (*act)(void);
+};
+
+static void die(void *data)
 {
-    static const int signals[] = {SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
-    struct rlimit no_core = {0, 0};
+    const struct death *death = data;
 
-    for (unsigned i = 0; i < GC_COUNT(signals); i++)
-        (void)signal(signals[i], SIG_DFL);
-    (void)setenv("CMOCKA_TEST_ABORT", "1", 1);
-    (void)setrlimit(RLIMIT_CORE, &no_core);
-    (void)dup2(out, STDERR_FILENO);
-    act();
-    _exit(0);
-}
-
-static void read_all(int from, char *text, size_t size)
-{
-    size_t length = 0;
-    ssize_t got;
-
-    while (length < size - 1 && (got = read(from, text + length, size - 1 - length)) > 0)
-        length += (size_t)got;
-    text[length] = '\0';
+    end_by_faults();
+    death->act();
 }
 
 void expect_abort(void (*act)(void), const char *message)
 {
+    struct death death = {act};
     char expected[512];
     char text[4096];
-    int ends[2];
-    int status = 0;
-    pid_t child;
-
-    assert_int_equal(pipe(ends), 0);
-    (void)fflush(NULL);
-    child = fork();
-    assert_true(child >= 0);
-    if (child == 0)
-        die_in_child(act, ends[1]);
-    (void)close(ends[1]);
-    read_all(ends[0], text, sizeof text);
-    (void)close(ends[0]);
-    assert_int_equal(waitpid(child, &status, 0), child);
+    int status = run_in_child(die, &death, text, sizeof text);
 
     (void)snprintf(expected, sizeof expected, "%s\n", message);
     assert_string_equal(text, expected);
