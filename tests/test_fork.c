@@ -246,14 +246,15 @@ static atomic_bool shall_end;
 static void be_busy(gc_heap *heap, size_t index, void *data)
 {
     gc_mutator *mutator = attach(heap);
-    struct node *list = NULL;
+    struct node *list = NULL, *leaf;
     size_t rounds = 0;
 
     meet_parked(data, mutator);
     GC_FRAME(mutator, frame, &list);
     while (!atomic_load(&shall_end)) {
         list = build_list(mutator, 100 + index);
-        gc_write(mutator, list, &list->left, make_node(mutator, 1));
+        leaf = make_node(mutator, 1); /* may move the list */
+        gc_write(mutator, list, &list->left, leaf);
         if (++rounds % 64 == 0)
             gc_collect(mutator, (unsigned)(rounds / 64 % 2), NULL);
         assert_true(list_length(list) == 100 + index);

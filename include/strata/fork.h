@@ -51,9 +51,9 @@ STRATA_API size_t gc_frozen_bytes(const gc_heap *heap);
  * of other threads are detached, with their frames. Roots and handles that
  * other threads made stay, as do gc_disable's of theirs.
  *
- * With several heaps each is prepared, and all threads take them in one order:
- * which is why a thread that may use others' heaps had better leave it to
- * gc_fork_follow.
+ * Several heaps that threads share are left to gc_fork_follow: prepared one by
+ * one, a thread that uses one of them waits, while it attaches to another, for
+ * the thread that waits for it.
  *
  * Misuse from callbacks of a collection or a visit, and the last two without
  * the first. From finalizers, callbacks of weak references and gc_call_parked

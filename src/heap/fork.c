@@ -3,7 +3,9 @@
  * Fork. It is a stop that lasts until the child has dropped the threads that it
  * does not have. Heaps that fork prepares by itself are stopped one after
  * another, in the order of their list, under a lock of the process: so two
- * threads that fork do not wait for each other. tests/model has the protocol.
+ * threads that fork do not wait for each other. Their locks are taken when all
+ * are stopped: who waits for one, to attach say, may have to stop in another.
+ * tests/model has the protocol.
  */
 #include "heap/heap.h"
 #include "os/os.h"
@@ -19,7 +21,7 @@ static struct gc_world *world_of(gc_heap *heap)
     return &heap->collector.world;
 }
 
-void gc_fork_prepare(gc_heap *heap)
+static void hold(gc_heap *heap)
 {
     const gc_mutator *own;
 
@@ -28,7 +30,18 @@ void gc_fork_prepare(gc_heap *heap)
     if (own != NULL && own->visits != 0)
         gc_misuse("gc_fork_prepare", "called from a callback that may not call it");
     gc_world_hold(world_of(heap));
+}
+
+static void shut(gc_heap *heap)
+{
+    gc_world_shut(world_of(heap));
     gc_team_stop(&heap->collector.team); /* the next collection that needs it starts it */
+}
+
+void gc_fork_prepare(gc_heap *heap)
+{
+    hold(heap);
+    shut(heap);
 }
 
 static void check_prepared(const gc_heap *heap, const char *function)
@@ -85,7 +98,9 @@ static void prepare_all(void)
 {
     lock_registry();
     for (gc_heap *heap = followed; heap != NULL; heap = heap->next_followed)
-        gc_fork_prepare(heap);
+        hold(heap);
+    for (gc_heap *heap = followed; heap != NULL; heap = heap->next_followed)
+        shut(heap);
 }
 
 static void release_all(void)

@@ -399,6 +399,7 @@ static void hold_frozen(struct gc_stack_top top, void *data)
     gc_inside++;
     park_all(top);
     begin_stop(world, own != NULL ? own : &outsider);
+    gc_world_unlock(world);
     unpark_all();
     gc_inside--;
 }
@@ -406,6 +407,11 @@ static void hold_frozen(struct gc_stack_top top, void *data)
 void gc_world_hold(struct gc_world *world)
 {
     gc_stack_freeze(hold_frozen, world);
+}
+
+void gc_world_shut(struct gc_world *world)
+{
+    gc_world_lock(world);
 }
 
 void gc_world_let_go(struct gc_world *world)

@@ -86,10 +86,12 @@ void gc_world_tighten(struct gc_mutator *stopper);
 /* Whether the calling thread is in such an `act`, and has not loosened. */
 bool gc_world_is_mine(const struct gc_world *world);
 
-/* Stops a world for the calling thread, attached or not, and returns with the
- * lock held; until it is let go of. A thread that holds several takes them in
- * the order in which all threads do. */
+/* Stops a world for the calling thread, attached or not, until it is let go of.
+ * A thread that holds several takes them in the order in which all threads do,
+ * and only then shuts each: takes its lock, for which a thread that has not
+ * stopped in another of them may be waiting. */
 void gc_world_hold(struct gc_world *world);
+void gc_world_shut(struct gc_world *world);
 void gc_world_let_go(struct gc_world *world);
 
 /* In the child of a fork, which has the calling thread alone: makes the lock

@@ -401,7 +401,7 @@ inline detach(h)
 
 /* ---- Fork ---- */
 
-/* Heap after heap is stopped, all in one order; the locks are kept. */
+/* Heap after heap is stopped, all in one order; then all are locked. */
 inline prepare_fork()
 {
     park_all(HEAPS);
@@ -422,8 +422,20 @@ inline prepare_fork()
         d_step { !locked[h] -> locked[h] = true; stopper[h] = me };
 #else
         begin_stop(h);
+#ifndef BROKEN_FORK_LOCKS
+        locked[h] = false;
+#endif
 #endif
         k++
+    od;
+    k = 0;
+    do
+    :: k == HEAPS -> break
+#if !defined(BROKEN_FORK_LOCKS) && !defined(BROKEN_FORK)
+    :: k < HEAPS -> d_step { !locked[k] -> locked[k] = true }; k++
+#else
+    :: k < HEAPS -> k++
+#endif
     od;
     k = 0
 }
@@ -479,10 +491,15 @@ proctype thread(byte me)
     bool ok;
 
     {
-        do
-        :: h == HEAPS -> break
-        :: h < HEAPS -> attach(h); h++
-        od;
+        if
+        :: h = 0
+        :: HEAPS > 1 -> h = 1
+        fi;
+        attach(h);
+        if
+        :: HEAPS > 1 -> h = 1 - h; attach(h)
+        :: HEAPS == 1
+        fi;
         h = 0;
         do
         :: budget == 0 -> break
