@@ -26,6 +26,8 @@ enum {
 typedef struct bench {
     double scale;      /* 1 is the size that the tables use */
     int parameter;     /* the workload's own, 0 if none was given */
+    unsigned lane;     /* which of those that share the work: see threads.h */
+    unsigned threads;  /* how many do, at least 1 */
     size_t live_bytes; /* payload that the program can reach when it holds most:
                           by its own count, hence the same for all subjects */
     double objects;    /* made in all, where a workload says: to show that they were */
@@ -184,6 +186,12 @@ static inline size_t bench_scaled(const bench *b, double count, size_t least)
     return scaled < (double)least ? least : (size_t)(scaled + 0.5);
 }
 
+/* This thread's share of `count` at this scale, at least `least`. */
+static inline size_t bench_shared(const bench *b, double count, size_t least)
+{
+    return bench_scaled(b, count / b->threads, least);
+}
+
 /* ---- The program -------------------------------------------------------- */
 
 static inline double bench_seconds(const struct timeval *from, const struct timeval *to)
@@ -232,6 +240,7 @@ static inline int bench_main(int argc, char **argv, uint64_t (*work)(subject *s,
 
     b.scale = argc > 1 ? strtod(argv[1], NULL) : 1;
     b.parameter = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 0;
+    b.threads = 1;
     if (!(b.scale > 0)) {
         fprintf(stderr, "usage: %s [SCALE [PARAMETER]]\n", argv[0]);
         return 2;

@@ -57,6 +57,11 @@ typedef struct subject_pauses {
     uint64_t count, total_ns;
 } subject_pauses;
 
+/* Of all collections; and what it took to stop the threads for them. */
+typedef struct subject_times {
+    uint64_t collecting_ns, stops, stopping_ns;
+} subject_times;
+
 /* ---- Strata ------------------------------------------------------------- */
 
 #if defined SUBJECT_STRATA
@@ -211,6 +216,31 @@ static inline subject_pauses subject_young_pauses(subject *s)
                             stats.generations[GC_YOUNG].pause_total_ns};
 }
 
+static inline subject_times subject_time(subject *s)
+{
+    gc_stats stats = {.size = sizeof stats};
+    subject_times times = {0};
+
+    if (gc_stats_get(gc_mutator_heap(s), &stats) != GC_OK)
+        return times;
+    for (int g = 0; g < GC_GENERATIONS; g++)
+        times.collecting_ns += stats.generations[g].pause_total_ns;
+    times.stops = stats.stops;
+    times.stopping_ns = stats.stop_total_ns;
+    return times;
+}
+
+/* Stops all threads for a collection that is as small as there are. */
+static inline void subject_collect_least(subject *s)
+{
+    gc_collect(s, GC_YOUNG, NULL);
+}
+
+static inline void subject_poll(subject *s)
+{
+    gc_safepoint(s);
+}
+
 /* Threads share the heap. */
 static inline subject *subject_thread_open(subject *parent)
 {
@@ -341,6 +371,12 @@ static inline subject_pauses subject_young_pauses(subject *s)
     return (subject_pauses){0, 0};
 }
 
+static inline subject_times subject_time(subject *s)
+{
+    (void)s;
+    return (subject_times){0};
+}
+
 static inline handle *handle_new(subject *s, void *object)
 {
     handle *h = subject_need(malloc(sizeof *h));
@@ -390,7 +426,7 @@ static inline void *new_bytes(subject *s, size_t bytes)
 /* Pauses, from the collector's own events: a whole collection, or the part of
  * one that stops the world. */
 static uint64_t subject_pause_start[2], subject_pause_max;
-static subject_pauses subject_collections;
+static subject_pauses subject_collections, subject_stops;
 
 static inline uint64_t subject_clock(void)
 {
@@ -415,12 +451,20 @@ static inline void subject_collection_end(void)
     subject_pause_end(subject_pause_start[0]);
 }
 
+static inline void subject_stopped(void)
+{
+    subject_stops.count++;
+    subject_stops.total_ns += subject_clock() - subject_pause_start[1];
+}
+
 static void subject_event(GC_EventType event)
 {
     if (event == GC_EVENT_START)
         subject_pause_start[0] = subject_clock();
     else if (event == GC_EVENT_PRE_STOP_WORLD)
         subject_pause_start[1] = subject_clock();
+    else if (event == GC_EVENT_POST_STOP_WORLD)
+        subject_stopped();
     else if (event == GC_EVENT_END)
         subject_collection_end();
     else if (event == GC_EVENT_POST_START_WORLD)
@@ -464,6 +508,23 @@ static inline subject_pauses subject_young_pauses(subject *s)
     (void)s;
     return subject_collections;
 }
+
+static inline subject_times subject_time(subject *s)
+{
+    (void)s;
+    return (subject_times){.collecting_ns = subject_collections.total_ns,
+                           .stops = subject_stops.count,
+                           .stopping_ns = subject_stops.total_ns};
+}
+
+static inline void subject_collect_least(subject *s)
+{
+    (void)s;
+    GC_gcollect();
+}
+
+/* Signals stop its threads wherever they are. */
+#define subject_poll(s) subject_nothing(s, NULL)
 
 /* Memory that is scanned and never reclaimed is what bdwgc has for it. */
 static inline handle *handle_new(subject *s, void *object)

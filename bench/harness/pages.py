@@ -52,7 +52,11 @@ class Data:
         return [w.name for w in workloads.WORKLOADS if w.table and w.name in self.names]
 
     def others(self):
-        return [w.name for w in workloads.WORKLOADS if not w.table and w.name in self.names]
+        return [w.name for w in workloads.WORKLOADS
+                if not w.table and not w.threads and w.name in self.names]
+
+    def threaded(self):
+        return [w for w in workloads.WORKLOADS if w.threads and w.name in self.names]
 
 
 def wrapped(text, indent=""):
@@ -212,6 +216,45 @@ def others(data):
     return times_table(data, data.others(), data.who(("strata", *C_PEERS)))
 
 
+def threads_cell(data, workload, subject):
+    """Seconds, and how many times as fast as with one thread."""
+    seconds = data.median(workload.name, subject, "wall_s")
+    alone = data.median(f"{workload.program}_1", subject, "wall_s")
+    if seconds is None:
+        return "-"
+    gained = f" ({alone / seconds:.2f})" if workload.threads > 1 and alone else ""
+    return f"{seconds:.2f}{gained}"
+
+
+def latency_cell(data, workload, subject):
+    worst_us = data.median(workload.name, subject, "max_pause_us")
+    found = [data.median(workload.name, subject, "p50_us"),
+             results.figure_median(data.figures, workload.name, subject, "p99_us"), worst_us]
+    known = [short(value) for value in found if value is not None]
+    return ", ".join(known) or "-"
+
+
+def shares_cell(data, workload, subject):
+    found = [results.figure_median(data.figures, workload.name, subject, figure)
+             for figure in ("collecting_share", "stopping_share")]
+    return "-" if None in found else ", ".join(f"{100 * value:.0f}" for value in found)
+
+
+def threads(data):
+    timed = [w for w in data.threaded() if w.program != "safepoint"]
+    parts = []
+    for first, names, who, cells in (
+            ("seconds (times as fast as 1 thread)", timed, C_PEERS, threads_cell),
+            ("operation or pause, us: half, 99 %, worst", data.threaded(), C_PEERS, latency_cell),
+            ("% of the time: collecting, stopping", timed, ("bdwgc",), shares_cell)):
+        who = data.who(("strata", *who))
+        lines = [[title(w.name)] + [cells(data, w, s) for s in who] for w in names]
+        lines = [line for line in lines if set(line[1:]) != {"-"}]
+        if lines:
+            parts.append(results.text_table([first, *who], lines))
+    return "\n\n".join(parts)
+
+
 def variants(data):
     who = data.who(VARIANTS)
     lines = []
@@ -297,7 +340,7 @@ def pictures(data):
 
 PAGES = {
     "README.md": (measured,),
-    "bench/README.md": (machine, ratios, losses, worst, others, variants, managed, figures, old,
+    "bench/README.md": (machine, ratios, losses, worst, others, threads, variants, managed, figures, old,
                         nursery, pictures),
 }
 

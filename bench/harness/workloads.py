@@ -16,6 +16,7 @@ class Workload:
     only: tuple = ()               # of the subjects in C: those whose names begin so
     memory: bool = False           # its resident memory over time is worth a picture
     called: str = ""
+    threads: int = 0               # that share it, if it is of those that look at that
 
     @property
     def title(self):
@@ -24,6 +25,13 @@ class Workload:
 
 COLLECTORS = ("strata", "bdwgc")
 
+
+def with_threads(program, mib, quick, called, **more):
+    """One for each number of threads, which is the program's parameter."""
+    return [Workload(f"{program}_{n}", program, n, mib, quick, threads=n,
+                     called=f"{called}, {n} thread" + "s" * (n > 1), **more) for n in (1, 2, 4)]
+
+
 WORKLOADS = [
     Workload("dead_objects", "dead_objects", 0, 32, 0.02, table=True, managed=32,
              called="dead objects (94 million)"),
@@ -31,7 +39,7 @@ WORKLOADS = [
              called="binary trees, depth 18"),
     Workload("binary_trees_20", "binary_trees", 20, 900, 0.03125, table=True, managed=16, memory=True,
              called="binary trees, depth 20"),
-    Workload("gcbench", "gcbench", 6, 200, 0.1, table=True, managed=24,
+    Workload("gcbench", "gcbench", 0, 200, 0.1, table=True, managed=24,
              called="GCBench"),
     Workload("lru", "lru", 0, 450, 0.05, table=True, memory=True, called="LRU cache"),
     Workload("messages", "messages", 0, 800, 0.05, table=True, managed=1024, memory=True,
@@ -39,9 +47,11 @@ WORKLOADS = [
     Workload("splay", "splay", 0, 550, 0.05, table=True, memory=True, called="splay tree"),
     Workload("random_graph", "random_graph", 0, 1000, 0.01, table=True, only=COLLECTORS),
     Workload("fragmentation", "fragmentation", 0, 250, 0.2, table=True, memory=True),
-    Workload("storm_1", "storm", 1, 64, 0.02, called="storm, 1 thread"),
-    Workload("storm_2", "storm", 2, 64, 0.02, called="storm, 2 threads"),
-    Workload("storm_4", "storm", 4, 64, 0.02, called="storm, 4 threads"),
+    *with_threads("storm", 64, 0.02, "storm"),
+    *with_threads("dead_objects", 32, 0.02, "dead objects"),
+    *with_threads("runtime_mix", 300, 0.02, "runtime mix"),
+    *with_threads("gcbench", 300, 0.1, "GCBench"),
+    *with_threads("safepoint", 32, 0.05, "time to safepoint", only=COLLECTORS),
     Workload("handles", "handles", 0, 128, 0.03),
     Workload("deep_stack", "deep_stack", 0, 64, 0.05),
     Workload("large_objects", "large_objects", 0, 250, 0.05),
@@ -64,12 +74,14 @@ def in_order(names):
 
 
 def matching(names):
-    """The workloads of these names; a program's name stands for all of it."""
+    """The workloads of these names; a program's name stands for all of it, if no
+    workload has it."""
     if not names:
         return list(WORKLOADS)
     chosen = []
     for name in names:
-        found = [w for w in WORKLOADS if name in (w.name, w.program)]
+        found = [w for w in WORKLOADS if w.name == name]
+        found = found or [w for w in WORKLOADS if w.program == name]
         if name == "table":
             found = [w for w in WORKLOADS if w.table]
         if not found:

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
  * 93.75 million objects of 32 bytes (3 GB) that die at once: what an
- * allocation costs when nothing survives.
+ * allocation costs when nothing survives. The parameter's number of threads
+ * share them.
  */
-#include "bench.h"
+#include "threads.h"
 
 typedef struct object {
     struct object *next;
@@ -12,9 +13,9 @@ typedef struct object {
 
 TYPE_STRUCT(object, offsetof(object, next));
 
-static uint64_t work(subject *s, bench *b)
+static uint64_t share(subject *s, bench *b)
 {
-    size_t count = bench_scaled(b, 93.75e6, 1);
+    size_t count = bench_shared(b, 93.75e6, 1);
     uint64_t sum = 0;
 
     b->live_bytes = sizeof(object);
@@ -31,6 +32,11 @@ static uint64_t work(subject *s, bench *b)
         DROP(s, o);
     }
     return digest(0, sum);
+}
+
+static uint64_t work(subject *s, bench *b)
+{
+    return bench_threads(s, b, share);
 }
 
 int main(int argc, char **argv)

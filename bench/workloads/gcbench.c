@@ -2,10 +2,10 @@
  *
  * GCBench, by J. Ellis and P. Kovac, changed by H. Boehm: trees built top down
  * (stores into older objects) and bottom up, beside a long-lived tree and a
- * large array without references. The whole is done `parameter` times, six if
- * none is given.
+ * large array without references. The whole is done six times; or four times,
+ * shared by the parameter's number of threads.
  */
-#include "bench.h"
+#include "threads.h"
 
 typedef struct node {
     struct node *left, *right;
@@ -22,9 +22,11 @@ enum {
     MAX_DEPTH = 16
 };
 
-static node *long_lived;
-static double *array;
-static size_t nodes; /* made in all */
+/* What a thread keeps while it builds trees. */
+static struct kept {
+    node *long_lived;
+    double *array;
+} kept[BENCH_MOST_THREADS];
 
 static node *new_node(subject *s, node *left, node *right)
 {
@@ -103,13 +105,13 @@ static void drop_tree(subject *s, node *top)
     DROP(s, top);
 }
 
-static uint64_t time_depth(subject *s, int depth)
+static uint64_t time_depth(subject *s, bench *b, int depth)
 {
     size_t tree = ((size_t)2 << depth) - 1;
     size_t repeats = 2 * (((size_t)2 << STRETCH_DEPTH) - 1) / tree;
     uint64_t check = 0;
 
-    nodes += 2 * repeats * tree;
+    b->objects += 2.0 * (double)(repeats * tree);
     for (size_t i = 0; i < repeats; i++) {
         node *top = top_down(s, depth);
 
@@ -125,46 +127,51 @@ static uint64_t time_depth(subject *s, int depth)
     return check;
 }
 
-static void drop_long_lived(subject *s)
+static void drop_kept(subject *s, struct kept *k)
 {
-    drop_tree(s, long_lived);
-    DROP(s, array);
-    long_lived = NULL;
-    array = NULL;
+    drop_tree(s, k->long_lived);
+    DROP(s, k->array);
+    k->long_lived = NULL;
+    k->array = NULL;
 }
 
-static uint64_t repetition(subject *s)
+static uint64_t repetition(subject *s, bench *b, struct kept *k)
 {
     node *stretch = bottom_up(s, STRETCH_DEPTH);
     uint64_t check = digest(0, path_length(stretch, 0));
 
     drop_tree(s, stretch);
-    nodes += ((size_t)2 << STRETCH_DEPTH) + ((size_t)2 << LONG_LIVED_DEPTH);
-    long_lived = top_down(s, LONG_LIVED_DEPTH);
-    array = new_bytes(s, ARRAY_LENGTH * sizeof(double));
-    array[0] = 0;
+    b->objects += ((size_t)2 << STRETCH_DEPTH) + ((size_t)2 << LONG_LIVED_DEPTH);
+    k->long_lived = top_down(s, LONG_LIVED_DEPTH);
+    k->array = new_bytes(s, ARRAY_LENGTH * sizeof(double));
+    k->array[0] = 0;
     for (int i = 1; i < ARRAY_LENGTH; i++)
-        array[i] = i < ARRAY_LENGTH / 2 ? 1.0 / i : 0;
+        k->array[i] = i < ARRAY_LENGTH / 2 ? 1.0 / i : 0;
     for (int depth = MIN_DEPTH; depth <= MAX_DEPTH; depth += 2)
-        check = digest(check, time_depth(s, depth));
-    check = digest(check, path_length(long_lived, 0x5555));
-    check = digest(check, (uint64_t)(array[1000] * 1e9));
-    drop_long_lived(s);
+        check = digest(check, time_depth(s, b, depth));
+    check = digest(check, path_length(k->long_lived, 0x5555));
+    check = digest(check, (uint64_t)(k->array[1000] * 1e9));
+    drop_kept(s, k);
+    return check;
+}
+
+static uint64_t share(subject *s, bench *b)
+{
+    struct kept *k = &kept[b->lane];
+    size_t repeats = bench_shared(b, b->parameter > 0 ? 4 : 6, 1);
+    uint64_t check = 0;
+
+    subject_root(s, &k->long_lived);
+    subject_root(s, &k->array);
+    b->live_bytes = sizeof(node) << (STRETCH_DEPTH + 1);
+    for (size_t i = 0; i < repeats; i++)
+        check = digest(check, repetition(s, b, k));
     return check;
 }
 
 static uint64_t work(subject *s, bench *b)
 {
-    size_t repeats = bench_scaled(b, b->parameter > 0 ? b->parameter : 6, 1);
-    uint64_t check = 0;
-
-    subject_root(s, &long_lived);
-    subject_root(s, &array);
-    b->live_bytes = sizeof(node) << (STRETCH_DEPTH + 1);
-    for (size_t i = 0; i < repeats; i++)
-        check = digest(check, repetition(s));
-    b->objects = (double)nodes;
-    return check;
+    return bench_threads(s, b, share);
 }
 
 int main(int argc, char **argv)

@@ -4,9 +4,10 @@
  * of cells (closures, environments and vectors are all a link outwards and some
  * fields) with strings in it, from the top down, so that every field is a
  * barriered store. Lengths follow a power law: one in n is n or longer. Most
- * units die at once, one in eight is kept a while, one in forty for long.
+ * units die at once, one in eight is kept a while, one in forty for long. The
+ * parameter's number of threads share the units and what is kept.
  */
-#include "bench.h"
+#include "threads.h"
 
 typedef struct cell {
     struct cell *outer; /* the enclosing cell; not owned */
@@ -31,7 +32,10 @@ enum {
     MAX_DEPTH = 3
 };
 
-static cell **recent, **lasting;
+/* What each thread keeps. */
+static struct kept {
+    cell **recent, **lasting;
+} kept[BENCH_MOST_THREADS];
 
 /* 1 to `most`; n or more with a probability of 1 / n. */
 static size_t power_law(uint64_t *chance, size_t most)
@@ -142,32 +146,37 @@ static uint64_t digest_of(cell **where, size_t count)
     return check;
 }
 
-static uint64_t work(subject *s, bench *b)
+static uint64_t share(subject *s, bench *b)
 {
-    size_t units = bench_scaled(b, 2e6, 4000);
-    size_t recent_count = bench_scaled(b, RECENT, 100),
-           lasting_count = bench_scaled(b, LASTING, 100);
-    uint64_t chance = 11;
+    struct kept *k = &kept[b->lane];
+    size_t units = bench_shared(b, 2e6, 4000);
+    size_t recent = bench_shared(b, RECENT, 100), lasting = bench_shared(b, LASTING, 100);
+    uint64_t chance = 11 + b->lane;
 
-    subject_root(s, &recent);
-    subject_root(s, &lasting);
-    recent = new_references(s, recent_count);
-    lasting = new_references(s, lasting_count);
-    b->live_bytes = (recent_count + lasting_count) * UNIT_BYTES;
+    subject_root(s, &k->recent);
+    subject_root(s, &k->lasting);
+    k->recent = new_references(s, recent);
+    k->lasting = new_references(s, lasting);
+    b->live_bytes = (recent + lasting) * UNIT_BYTES;
     bench_tick(b);
     for (size_t i = 0; i < units; i++) {
         cell *c = new_unit(s, &chance);
 
         if (i % 40 == 0)
-            keep(s, lasting, random_below(&chance, lasting_count), c);
+            keep(s, k->lasting, random_below(&chance, lasting), c);
         else if (i % 8 == 0)
-            keep(s, recent, i / 8 % recent_count, c);
+            keep(s, k->recent, i / 8 % recent, c);
         else
             drop_unit(s, c);
         bench_tick(b);
     }
     bench_stop(b);
-    return digest(digest_of(recent, recent_count), digest_of(lasting, lasting_count));
+    return digest(digest_of(k->recent, recent), digest_of(k->lasting, lasting));
+}
+
+static uint64_t work(subject *s, bench *b)
+{
+    return bench_threads(s, b, share);
 }
 
 int main(int argc, char **argv)

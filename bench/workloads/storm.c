@@ -2,12 +2,10 @@
  *
  * An allocator storm: the parameter's number of threads share 8 million
  * operations; each replaces a random one of its thread's 10,000 short lists of
- * cells by a new one. The check does not depend on the number of threads'
- * order, for each thread has a seed of its own.
+ * cells by a new one. The clock is read at every sixteenth. The check does not
+ * depend on the threads' order, for each has a seed of its own.
  */
-#include "bench.h"
-
-#include <pthread.h>
+#include "threads.h"
 
 typedef struct cell {
     struct cell *next;
@@ -17,18 +15,10 @@ typedef struct cell {
 
 TYPE_STRUCT(cell, offsetof(cell, next), offsetof(cell, bytes));
 
-enum { MAX_THREADS = 64 };
+enum { TIMED = 16 };
 
-/* What belongs to one thread; static, so that every collector can see it. */
-typedef struct lane {
-    cell **slots;
-    subject *parent;
-    size_t slot_count, operations;
-    uint64_t chance, check;
-    pthread_t thread;
-} lane;
-
-static lane lanes[MAX_THREADS];
+/* Of each thread; static, so that every collector can see them. */
+static cell **slots[BENCH_MOST_THREADS];
 
 static cell *new_cell(subject *s, cell *next, size_t length)
 {
@@ -78,56 +68,33 @@ static uint64_t sum_of_list(const cell *list)
     return sum;
 }
 
-static void *run_lane(void *argument)
+static uint64_t share(subject *s, bench *b)
 {
-    lane *l = argument;
-    subject *s = subject_thread_open(l->parent);
+    cell ***own = &slots[b->lane];
+    size_t count = bench_scaled(b, 10e3, 100), operations = bench_shared(b, 8e6, 1000);
+    uint64_t chance = b->lane, check = 0;
 
-    subject_root(s, &l->slots);
-    l->slots = new_references(s, l->slot_count);
-    for (size_t i = 0; i < l->operations; i++) {
-        size_t slot = random_below(&l->chance, l->slot_count);
-        cell *list = new_list(s, &l->chance);
+    subject_root(s, own);
+    *own = new_references(s, count);
+    b->live_bytes = count * (sizeof(cell *) + 5 * (sizeof(cell) + 72) / 2);
+    for (size_t i = 0; i < operations; i++) {
+        size_t slot = random_below(&chance, count);
+        cell *list = new_list(s, &chance);
 
-        drop_list(s, l->slots[slot]);
-        STORE(s, l->slots, l->slots[slot], list);
+        drop_list(s, (*own)[slot]);
+        STORE(s, *own, (*own)[slot], list);
+        if (i % TIMED == 0)
+            bench_tick(b);
     }
-    for (size_t i = 0; i < l->slot_count; i++)
-        l->check = digest(l->check, sum_of_list(l->slots[i]));
-    l->slots = NULL;
-    subject_thread_close(s);
-    return NULL;
-}
-
-static void *join_lanes(void *threads)
-{
-    for (size_t i = 0; i < *(size_t *)threads; i++)
-        pthread_join(lanes[i].thread, NULL);
-    return NULL;
+    for (size_t i = 0; i < count; i++)
+        check = digest(check, sum_of_list((*own)[i]));
+    *own = NULL;
+    return check;
 }
 
 static uint64_t work(subject *s, bench *b)
 {
-    size_t threads = b->parameter > 0 ? (size_t)b->parameter : 1;
-    uint64_t check = 0;
-
-    if (threads > MAX_THREADS)
-        threads = MAX_THREADS;
-    for (size_t i = 0; i < threads; i++) {
-        lane *l = &lanes[i];
-
-        l->parent = s;
-        l->slot_count = bench_scaled(b, 10e3, 100);
-        l->operations = bench_scaled(b, 8e6 / (double)threads, 1000);
-        l->chance = i;
-        b->live_bytes += l->slot_count * (sizeof(cell *) + 5 * (sizeof(cell) + 72) / 2);
-        if (pthread_create(&l->thread, NULL, run_lane, l) != 0)
-            subject_no_memory();
-    }
-    subject_wait(s, join_lanes, &threads);
-    for (size_t i = 0; i < threads; i++)
-        check = digest(check, lanes[i].check);
-    return check;
+    return bench_threads(s, b, share);
 }
 
 int main(int argc, char **argv)
