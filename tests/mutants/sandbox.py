@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """A copy of the tree in which one file at a time is changed, built and tested."""
+import glob
 import hashlib
 import os
 import resource
@@ -29,9 +30,7 @@ def copy_tree(target):
         path, source = os.path.join(target, name), os.path.join(TOP, name)
         if not os.path.exists(source):
             continue
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        if not os.path.exists(path) or contents(path) != contents(source):
-            shutil.copy(source, path)
+        copy_changed(source, path)
     for folder in ("include", "src", "tests"):
         for parent, _, files in os.walk(os.path.join(target, folder)):
             for name in files:
@@ -40,22 +39,33 @@ def copy_tree(target):
                     os.remove(path)
 
 
+def copy_changed(source, path):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    if not os.path.exists(path) or contents(path) != contents(source):
+        shutil.copy(source, path)
+
+
 def contents(path):
     with open(path, "rb") as file:
         return file.read()
 
 
 class Sandbox:
+    """The tests see public headers of their own, so that to change a fast path
+    builds the library, which uses few of them, not again."""
+
     def __init__(self, folder):
         self.tree, self.build = os.path.join(folder, "tree"), os.path.join(folder, "build")
         self.library = os.path.join(self.build, "tests", "libstrata_whole.so")
         self.whole = {}  # each test's seconds of processor time, without a mutation
         self.original = self.mutated = self.plain = None
+        self.stale = set()  # tests that were built from a mutated public header
 
     def prepare(self):
         os.makedirs(self.tree, exist_ok=True)
         copy_tree(self.tree)
         self.forget_globs()
+        self.part_headers()
         self.must("cmake", "-G", "Ninja", "-S", self.tree, "-B", self.build,
                   "-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_C_FLAGS_RELEASE=-O1",
                   "-DCMAKE_C_COMPILER=gcc", "-DCMAKE_C_FLAGS=-w", "-DSTRATA_TESTS_SHARED=ON", "-DSTRATA_INSTALL=OFF",
@@ -68,6 +78,18 @@ class Sandbox:
         for name in ("CMakeLists.txt", os.path.join("tests", "CMakeLists.txt")):
             text = self.text(name)
             self.write(name, text.replace("CONFIGURE_DEPENDS ", ""))
+
+    def part_headers(self):
+        common = "PUBLIC ${PROJECT_SOURCE_DIR}/include\n        PRIVATE ${PROJECT_SOURCE_DIR}/src"
+        apart = ("PRIVATE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src\n"
+                 "        INTERFACE ${PROJECT_SOURCE_DIR}/embedder")
+        name = os.path.join("tests", "CMakeLists.txt")
+        if common not in self.text(name):
+            raise Broken(f"{name} does not say where the tests' headers are")
+        self.write(name, self.text(name).replace(common, apart))
+        for path in glob.glob(os.path.join(self.tree, "include", "**", "*.h"), recursive=True):
+            copy_changed(path, path.replace(os.path.join(self.tree, "include"),
+                                            os.path.join(self.tree, "embedder"), 1))
 
     def must(self, *command):
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -86,8 +108,22 @@ class Sandbox:
     def put(self, file, text):
         """Writes the mutated file; the one before goes back."""
         self.restore()
+        if self.is_public(file):
+            file = file.replace("include", "embedder", 1)
+        elif self.stale:
+            self.must("ninja", "-C", self.build, "-j", "1", *sorted(self.stale))
+            self.stale.clear()
         self.mutated, self.original = file, self.text(file)
         self.write(file, text)
+
+    @staticmethod
+    def is_public(file):
+        return file.startswith("include/")
+
+    def compile_test(self, name):
+        """With the mutated public header; whether it builds."""
+        self.stale.add(name)
+        return self.compile(name)
 
     def restore(self):
         if self.mutated is not None:
@@ -126,6 +162,12 @@ class Sandbox:
             raise Broken("most tests fail without a mutation")
         return self.whole
 
+    def failing(self):
+        """Those that should pass, and now do not: what they killed is in doubt."""
+        self.restore()
+        self.must("ninja", "-C", self.build, "-j", "1")
+        return [name for name in self.whole if not self.passes(name)]
+
     def passes(self, name):
         """Whether the test passes, small as under valgrind. It is stopped where
         it first fails, or takes ten times the processor time it should."""
@@ -133,7 +175,7 @@ class Sandbox:
         folder = os.path.join(self.build, "tests")
         child = subprocess.Popen(["prlimit", "--core=0", f"--cpu={seconds}",
                                   f"--data={DATA_BYTES}", os.path.join(folder, name)],
-                                 cwd=folder, start_new_session=True, stdin=subprocess.DEVNULL,
+                                 cwd=folder, process_group=0, stdin=subprocess.DEVNULL,
                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                  env=dict(os.environ, STRATA_UNDER_VALGRIND="1"))
         try:
