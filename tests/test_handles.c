@@ -3,6 +3,7 @@
  * Handles: root slots that the heap keeps.
  */
 #include "support/heap.h"
+#include "trace/handles.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -143,6 +144,23 @@ static void hundred_thousand_handles_come_and_go_in_any_order(void **state)
     free(handles);
 }
 
+static void destroyed_handles_may_be_taken_anew(void **state)
+{
+    struct gc_handles handles = {0};
+    uintptr_t *slot;
+
+    (void)state;
+    for (int round = 0; round < 2; round++) {
+        slot = gc_handles_take(&handles);
+        assert_non_null(slot);
+        assert_int_equal(*slot, 0);
+        assert_true(gc_handles_own(&handles, slot));
+        gc_handles_destroy(&handles);
+        assert_null(handles.pages);
+        assert_int_equal(handles.page_count, 0);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, exact_setup, world_teardown)
 #define MOVING(name) cmocka_unit_test_setup_teardown(name, moving_setup, world_teardown)
 
@@ -155,6 +173,7 @@ int main(void)
         TEST(old_handle_keeps_a_young_object),
         TEST(handles_to_one_object_stay_equal),
         TEST(handles_keep_their_address),
+        cmocka_unit_test(destroyed_handles_may_be_taken_anew),
         TEST(hundred_thousand_handles_come_and_go_in_any_order),
     };
 

@@ -2,6 +2,7 @@
  *
  * Misuse of roots, handles and frames, and of the tracer that callbacks get.
  */
+#include "heap/heap.h"
 #include "support/doomed.h"
 
 /* ---- The registry ------------------------------------------------------- */
@@ -97,6 +98,12 @@ static void add_root_in_the_heap(void)
     (void)gc_root_add(doomed->heap, &doomed_node->left);
 }
 
+static void add_the_first_word_of_the_heap(void)
+{
+    make_doomed_unchecked();
+    (void)gc_root_add(doomed->heap, (void *)gc_heap_tables(doomed->heap)->base);
+}
+
 static void add_range_over_the_heap(void)
 {
     make_doomed_unchecked();
@@ -119,6 +126,7 @@ static void impossible_roots_are_refused(void **state)
     expect_misuse(add_inexact_callback, "gc_root_callback_add",
                   "the exactness is not GC_EXACT or GC_AMBIGUOUS");
     expect_misuse(add_root_in_the_heap, "gc_root_add", "the slot lies in the heap");
+    expect_misuse(add_the_first_word_of_the_heap, "gc_root_add", "the slot lies in the heap");
     expect_misuse(add_range_over_the_heap, "gc_root_range_add", "the slot lies in the heap");
 }
 

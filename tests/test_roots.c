@@ -2,6 +2,7 @@
  *
  * Roots: slots and callbacks.
  */
+#include "heap/heap.h"
 #include "support/heap.h"
 
 #include <stdlib.h>
@@ -79,6 +80,22 @@ static void slot_may_be_added_again_after_removal(void **state)
         assert_int_equal(gc_root_remove(world->heap, &global), GC_OK);
         assert_int_equal(gc_root_remove(world->heap, &global), GC_NOT_FOUND);
     }
+}
+
+/* Nothing reads them: no collection comes while they are registered. */
+static void words_beside_the_heap_may_be_roots(void **state)
+{
+    struct world *world = *state;
+    const struct gc_tables *tables = gc_heap_tables(world->heap);
+    void **below = (void *)(tables->base - sizeof *below);
+    void **above = (void *)(tables->base + tables->bytes);
+
+    assert_int_equal(gc_root_add(world->heap, below), GC_OK);
+    assert_int_equal(gc_root_add(world->heap, above), GC_OK);
+    assert_int_equal(gc_root_range_add(world->heap, below, 1, GC_EXACT), GC_OK);
+    assert_int_equal(gc_root_remove(world->heap, below), GC_OK);
+    assert_int_equal(gc_root_remove(world->heap, above), GC_OK);
+    assert_int_equal(gc_root_range_remove(world->heap, below), GC_OK);
 }
 
 /* Each heap on this thread follows its own roots and leaves the other's. */
@@ -310,6 +327,7 @@ int main(void)
         TEST(slots_to_one_object_stay_equal),
         TEST(null_and_foreign_references_are_left_alone),
         TEST(slot_may_be_added_again_after_removal),
+        TEST(words_beside_the_heap_may_be_roots),
         TEST(heaps_keep_their_roots_apart),
         TEST(many_slots_are_added_and_removed_in_any_order),
         TEST(many_slots_all_keep),
