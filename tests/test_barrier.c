@@ -244,7 +244,9 @@ static void a_hundred_thousand_holders_are_all_remembered(void **state)
     for (uint64_t i = 0; i < HOLDERS; i++) {
         struct node *holder = array[i];
 
-        store_new_node(world, holder, &holder->left, i);
+        struct node *fresh = make_node(world->mutator, i);
+        holder = array[i];
+        gc_write(world->mutator, holder, &holder->left, fresh);
     }
     gc_collect(world->mutator, GC_YOUNG, NULL);
     for (uint64_t i = 0; i < HOLDERS; i++)

@@ -35,6 +35,7 @@ static const struct variant variants[] = {
     {{"a large nursery", EXACT, MIB, 16 * MIB, TAGS, TRAITS, NULL}, 1},
     {{"always moving", EXACT, SMALL, "stress=evacuate-all"}, 4},
     {{"always collecting", EXACT, SMALL, "stress=collect"}, 8},
+    {{"born old", EXACT, SMALL, "stress=pretenure"}, 1},
     {{"deep checks", EXACT, SMALL, "check=deep"}, 8},
     {{"one worker", EXACT, SMALL, "workers=1"}, 1},
     {{"two workers", EXACT, SMALL, "workers=2"}, 1},

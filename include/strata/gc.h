@@ -398,7 +398,8 @@ STRATA_API const gc_type *gc_type_of(const void *object);
 STRATA_API size_t gc_length(const void *object);  /* elements; 0 without array part */
 STRATA_API size_t gc_size_of(const void *object); /* bytes of payload */
 
-/* 0 to 2, or GC_FROZEN (fork.h); misuse unless `object` is one of the heap's. */
+/* 0 to 2, or GC_FROZEN (fork.h); 2 at once where nearly all of the young last;
+ * misuse unless `object` is one of the heap's. */
 STRATA_API unsigned gc_generation_of(gc_mutator *mutator, const void *object);
 
 /* Whether `address`, which may be anything, is a reference to an object of

@@ -53,6 +53,14 @@ static void retire_runs(struct gc_collector *collector)
     gc_young_run_close(&collector->spaces, &collector->idle_run);
 }
 
+void gc_close_births(struct gc_collector *collector)
+{
+    if (collector->spaces.births == GC_NO_BLOCK)
+        return;
+    retire_runs(collector);
+    gc_adopt_births(collector, false);
+}
+
 size_t gc_live_bytes(const struct gc_collector *collector)
 {
     size_t bytes = 0;
@@ -164,7 +172,7 @@ static void account(struct gc_collector *collector)
 /* ---- What comes next ---- */
 
 static void pace(struct gc_collector *collector, unsigned generation, size_t young_before,
-                 size_t middle_before)
+                 size_t middle_before, bool all_promoted)
 {
     const struct gc_trace_counts *counts = &collector->tracer.counts;
     size_t up = counts->bytes[GC_MIDDLE] + counts->bytes[GC_YOUNG];
@@ -175,6 +183,7 @@ static void pace(struct gc_collector *collector, unsigned generation, size_t you
                               .middle_before = middle_before,
                               .middle_survived = counts->bytes[GC_OLD],
                               .middle_passed = collector->passed_middle,
+                              .all_promoted = all_promoted,
                               .live_bytes = gc_live_bytes(collector),
                               .allocating = collector->allocating,
                               .external_bytes = collector->external_bytes,
@@ -186,6 +195,10 @@ static void pace(struct gc_collector *collector, unsigned generation, size_t you
     collector->spaces.handed_bytes = 0;
     collector->external_since = 0;
     gc_pace_after(&collector->pace, &now);
+    collector->spaces.pretenures =
+        (collector->stress == 0 ? collector->pace.is_lasting
+                                : (collector->stress & GC_STRESS_PRETENURE) != 0) &&
+        gc_may_pretenure(collector);
 }
 
 /* The most that the heap held of late: what it may need again. A higher mark
@@ -217,6 +230,21 @@ static void decommit(struct gc_collector *collector, unsigned generation, size_t
 
 /* ---- The story ---- */
 
+/* Nothing is visited. */
+static void promote_all(struct gc_collector *collector, const struct gc_request *request,
+                        uint64_t started)
+{
+    size_t condemned = condemned_bytes(collector, GC_MIDDLE);
+
+    gc_promote_all(collector);
+    reach(collector, GC_PHASE_STOPPED);
+    pace(collector, GC_MIDDLE, 0, 0, true);
+    report(collector, request, condemned, started);
+    account(collector);
+    reach(collector, GC_PHASE_SWEPT);
+    collector->phase = GC_PHASE_IDLE;
+}
+
 void gc_cycle_run(struct gc_collector *collector, const struct gc_request *request)
 {
     uint64_t started = gc_os_now_ns();
@@ -226,6 +254,11 @@ void gc_cycle_run(struct gc_collector *collector, const struct gc_request *reque
     collector->goes_on = request->goes_on;
     retire_runs(collector);
     flush_logs(collector);
+    if (gc_shall_promote_all(collector, request)) {
+        promote_all(collector, request, started);
+        return;
+    }
+    gc_adopt_births(collector, false);
     condemned = condemned_bytes(collector, request->generation);
     gc_quarantine_release(&collector->quarantine, 2 * condemned,
                           request->reason == GC_REASON_LIMIT);
@@ -254,7 +287,7 @@ void gc_cycle_run(struct gc_collector *collector, const struct gc_request *reque
     gc_sweep(collector);
     gc_pin_again(collector);
 
-    pace(collector, request->generation, young, middle);
+    pace(collector, request->generation, young, middle, false);
     decommit(collector, request->generation, condemned);
     report(collector, request, condemned, started);
     add_earlier_parts(collector);

@@ -37,7 +37,8 @@ enum {
     GC_STRESS_IN_PLACE = 8,     /* nothing is evacuated */
     GC_STRESS_TINY_STACK = 16,  /* the mark stack holds one page */
     GC_STRESS_PREFETCH = 32,    /* every trace prefetches */
-    GC_STRESS_QUARANTINE = 64   /* what was left is kept inaccessible or poisoned, and explained */
+    GC_STRESS_QUARANTINE = 64,  /* what was left is kept inaccessible or poisoned, and explained */
+    GC_STRESS_PRETENURE = 128   /* what can be is born in gen2 */
 };
 
 struct gc_pin {
@@ -99,6 +100,7 @@ struct gc_collector {
     size_t demand;      /* bytes of objects at the start of full collections, of late */
     uint8_t demand_age; /* full collections that needed less */
     uint64_t collections;
+    size_t born_bytes; /* in gen2, so far */
     size_t allocating; /* mutators that had a run when the last collection began */
 
     gc_stats stats; /* kept up; what is cheap to derive is filled in on demand */
@@ -142,6 +144,10 @@ size_t gc_held_bytes(const struct gc_collector *collector);
 
 /* Bytes of all generations, but for the frozen, that are thought to be live. */
 size_t gc_live_bytes(const struct gc_collector *collector);
+
+/* Ends all mutators' runs, and makes what was born in gen2 known; for those that
+ * look at the heap between collections, every mutator being stopped. */
+void gc_close_births(struct gc_collector *collector);
 
 /* Empties a mutator's own log into the heap's. Its thread is stopped, or it is
  * the calling one's, with the lock held. */

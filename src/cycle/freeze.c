@@ -17,19 +17,6 @@ static void arm(uintptr_t object, void *data)
     *gc_log_byte(object) = GC_LOG_ARMED;
 }
 
-/* Nothing younger is left to refer to: the sets are emptied. */
-static void forget_holders(struct gc_collector *collector, struct gc_lane *lane)
-{
-    for (size_t i = 0; i < lane->count; i++) {
-        uintptr_t holder = lane->words[i];
-
-        *gc_log_byte(holder) = GC_LOG_ARMED;
-        if (gc_has_cards(&collector->tables, holder))
-            gc_card_mark(&collector->tables, holder, NULL, GC_CARD_CLEAN);
-    }
-    lane->count = 0;
-}
-
 /* A frozen block whose holders could not be noted. */
 static void forget_lost(struct gc_collector *collector, uint32_t block)
 {
@@ -58,13 +45,9 @@ static void freeze_small(struct gc_collector *collector, uint32_t block)
     }
 }
 
-static void clean_cards(uintptr_t object, void *data)
+static void arm_large(uintptr_t object, void *tables)
 {
-    struct gc_collector *collector = data;
-
-    *gc_log_byte(object) = GC_LOG_ARMED;
-    if (gc_has_cards(&collector->tables, object))
-        gc_card_mark(&collector->tables, object, NULL, GC_CARD_CLEAN);
+    gc_arm(tables, object);
 }
 
 static void freeze_large(struct gc_collector *collector, uint32_t block)
@@ -75,7 +58,7 @@ static void freeze_large(struct gc_collector *collector, uint32_t block)
         uint32_t next = tables->blocks[block].next;
 
         tables->blocks[block].flags &= (uint8_t)~GC_BLOCK_ALL_REMEMBERED;
-        gc_block_visit_objects(tables, block, clean_cards, collector);
+        gc_block_visit_objects(tables, block, arm_large, tables);
         gc_generation_add(&collector->spaces, block, GC_FROZEN);
         block = next;
     }
@@ -119,9 +102,9 @@ void gc_cycle_freeze(struct gc_collector *collector)
     struct gc_generation *generations = collector->spaces.generations;
     struct gc_remembered *remembered = &collector->remembered;
 
-    forget_holders(collector, &remembered->log);
-    forget_holders(collector, &remembered->old);
-    forget_holders(collector, &remembered->frozen);
+    gc_remembered_forget(remembered, &remembered->log);
+    gc_remembered_forget(remembered, &remembered->old);
+    gc_remembered_forget(remembered, &remembered->frozen);
     if (remembered->lost) {
         forget_lost(collector, generations[GC_FROZEN].small);
         forget_lost(collector, generations[GC_FROZEN].large);

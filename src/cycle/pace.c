@@ -18,11 +18,12 @@ enum {
     LASTING_RUN = 4,      /* so many collections in a row show that it does not */
     LEAST_PATIENCE = 32,  /* collections before it is tried again, doubled each time */
     MOST_PATIENCE = 512,
-    LIVE_PERCENT = 75,         /* most of the nursery: of what is live, */
-    ROOM_SHARE = 3,            /* and a part of the room left under the limit */
-    MIDDLE_SHARE = 3,          /* gen1 is full with live bytes over this */
-    SLACK_BYTES = 4 << 20,     /* growth that is always allowed */
-    LEAST_EXTERNAL = 64 << 20, /* bytes charged that call for a collection, at least */
+    LIVE_PERCENT = 75,          /* most of the nursery: of what is live, */
+    ROOM_SHARE = 3,             /* and a part of the room left under the limit */
+    MIDDLE_SHARE = 3,           /* gen1 is full with live bytes over this */
+    SLACK_BYTES = 4 << 20,      /* growth that is always allowed */
+    LEAST_EXTERNAL = 64 << 20,  /* bytes charged that call for a collection, at least */
+    PRETENURE_BYTES = 16 << 20, /* live, from which a visit to the young is worth sparing */
     SOFT_GROWTH_PERCENT = 15
 };
 
@@ -51,6 +52,7 @@ void gc_pace_start(struct gc_pace *pace)
     pace->live_full = 0;
     pace->patience = LEAST_PATIENCE;
     pace->patience_left = pace->lasting_run = 0;
+    pace->is_lasting = false;
     pace->trigger = SLACK_BYTES;
 }
 
@@ -86,8 +88,11 @@ static void adapt_nursery(struct gc_pace *pace, const struct gc_pace_now *now)
     size_t least = clamp(wanted, pace->nursery_min, pace->nursery_max);
     size_t most = clamp(percent_of(now->live_bytes, LIVE_PERCENT), least, pace->nursery_max);
 
-    if (before >= pace->nursery / 2) {
-        if (is_lasting(pace, survived > percent_of(before, LASTING_PERCENT)))
+    if (before >= pace->nursery / 2 || now->all_promoted) {
+        bool lasts = is_lasting(pace, survived > percent_of(before, LASTING_PERCENT));
+
+        pace->is_lasting = lasts && now->live_bytes >= PRETENURE_BYTES;
+        if (lasts)
             pace->nursery = least;
         else if (survived < percent_of(before, SHRINK_PERCENT))
             pace->nursery /= 2;
@@ -146,7 +151,8 @@ void gc_pace_after(struct gc_pace *pace, const struct gc_pace_now *now)
     pace->trigger = saturating_add(pace->live_full, percent_of(pace->live_full, growth));
     if (pace->trigger - pace->live_full < SLACK_BYTES && !now->over_soft_limit)
         pace->trigger = saturating_add(pace->live_full, SLACK_BYTES);
-    note_survival(pace, now);
+    if (!now->all_promoted)
+        note_survival(pace, now);
     if (pace->nursery_fixed != 0)
         pace->nursery = pace->nursery_fixed;
     else if (pace->full_only)

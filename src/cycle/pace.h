@@ -30,6 +30,7 @@ struct gc_pace {
     unsigned lasting_run;         /* collections in a row that nearly all survived */
     unsigned patience;            /* collections to wait after the next such run */
     unsigned patience_left;       /* ... and still to wait */
+    bool is_lasting;              /* nearly all survives, and will be taken to */
 };
 
 /* What the heap holds when a collection is over. */
@@ -41,6 +42,7 @@ struct gc_pace_now {
     size_t middle_before;  /* the same of gen1, if it was collected */
     size_t middle_survived;
     bool middle_passed; /* gen1 was promoted unvisited */
+    bool all_promoted;  /* ... and gen0, which says nothing of survival */
     size_t live_bytes;  /* in all generations */
     size_t external_bytes;
     size_t room_bytes; /* that mutators can still take */

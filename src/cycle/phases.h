@@ -7,6 +7,16 @@
 
 #include "cycle/collector.h"
 
+/* Makes what was born in gen2 known to the tables, and arms it, or, unless this
+ * collection `promotes` all that is young, enters it in the log. */
+void gc_adopt_births(struct gc_collector *collector, bool promotes);
+
+/* Whether what is allocated next may be born in gen2; whether the collection
+ * that is asked for need only promote what is young; does that, births too. */
+bool gc_may_pretenure(const struct gc_collector *collector);
+bool gc_shall_promote_all(const struct gc_collector *collector, const struct gc_request *request);
+void gc_promote_all(struct gc_collector *collector);
+
 /* Gives every condemned block its age and action. */
 void gc_condemn(struct gc_collector *collector, const struct gc_request *request);
 

@@ -29,6 +29,7 @@ static const struct choice stresses[] = {{"none", 0},
                                          {"in-place", GC_STRESS_IN_PLACE},
                                          {"tiny-stack", GC_STRESS_TINY_STACK},
                                          {"prefetch", GC_STRESS_PREFETCH},
+                                         {"pretenure", GC_STRESS_PRETENURE},
                                          {"quarantine", GC_STRESS_QUARANTINE | GC_STRESS_COLLECT |
                                                             GC_STRESS_FULL |
                                                             GC_STRESS_EVACUATE_ALL},

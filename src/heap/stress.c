@@ -13,6 +13,7 @@ bool gc_stress_create(gc_heap *heap, unsigned stress)
     bool keeps = (stress & GC_STRESS_QUARANTINE) != 0;
     size_t most = gc_min(collector->range_bytes / QUARANTINE_SHARE, MOST_QUARANTINE);
 
+    collector->spaces.pretenures = (stress & GC_STRESS_PRETENURE) != 0;
     if (!(stress & GC_STRESS_EVACUATE_ALL))
         return true;
     if (!gc_quarantine_create(&collector->quarantine, &collector->blocks, most, keeps))

@@ -148,6 +148,12 @@ static void move_all(struct gc_set *from, struct gc_set *to)
         gc_set_remove(from, gc_set_at(from, from->count - 1));
 }
 
+void gc_attachments_promote(struct gc_attachments *attachments)
+{
+    for (int i = 0; i < GC_OLD; i++)
+        move_all(&attachments->generations[i], &attachments->generations[GC_OLD]);
+}
+
 bool gc_attachments_expect_freeze(struct gc_attachments *attachments)
 {
     return gc_set_reserve(&attachments->generations[GC_FROZEN], attachments->count);

@@ -42,6 +42,9 @@ struct gc_settling {
 void gc_attachments_settle(struct gc_attachments *attachments, const struct gc_tables *tables,
                            unsigned oldest, const struct gc_settling *settling);
 
+/* Moves the records of gen0 and gen1 to those of gen2. */
+void gc_attachments_promote(struct gc_attachments *attachments);
+
 /* Moves all records to those of the frozen, for which there is room once
  * gc_attachments_expect_freeze said so; or from there to gen2's. */
 bool gc_attachments_expect_freeze(struct gc_attachments *attachments);

@@ -182,6 +182,43 @@ void gc_block_parse(struct gc_tables *tables, uint32_t block)
         info->flags &= (uint8_t)~GC_BLOCK_UNPARSED;
 }
 
+static void settle_run(struct gc_tables *tables, uintptr_t from, uintptr_t to, gc_settled_fn *visit,
+                       void *data)
+{
+    uintptr_t object, at = from;
+
+    while (at < to) {
+        uintptr_t start = at;
+
+        if (!next_object(&at, &object))
+            continue;
+        gc_bit_set(tables->starts, gc_granule_of(tables, object));
+        gc_lines_occupy(tables, start, at);
+        visit(object, at - start, data);
+    }
+}
+
+void gc_block_settle(struct gc_tables *tables, uint32_t block, gc_settled_fn *visit, void *data)
+{
+    struct gc_block *info = &tables->blocks[block];
+    const uint8_t *lines = gc_block_lines(tables, block);
+    uintptr_t start = gc_block_start(tables, block);
+    size_t last = gc_round_up(info->fresh_end, GC_LINE_BYTES) >> GC_LINE_LOG2;
+
+    for (size_t line = 0; line < last; line++) {
+        size_t first = line;
+
+        while (line < last && lines[line] == 0)
+            line++;
+        if (line > first)
+            settle_run(tables, start + first * GC_LINE_BYTES,
+                       start + gc_min(line * GC_LINE_BYTES, info->fresh_end), visit, data);
+    }
+    info->fresh_end = 0;
+    info->flags &= (uint8_t)~GC_BLOCK_UNPARSED;
+    info->flags |= GC_BLOCK_SWEPT;
+}
+
 /* The nearest start at or before `granule` in its block, as an object, or 0. */
 static uintptr_t nearest_start(const struct gc_tables *tables, uint32_t block, size_t granule)
 {

@@ -94,6 +94,11 @@ void gc_tables_decommit(struct gc_tables *tables, uint32_t first, uint32_t count
 void gc_block_parse(struct gc_tables *tables, uint32_t block);
 void gc_block_parse_to(struct gc_tables *tables, uint32_t block, uintptr_t end);
 
+/* Records the starts and lines of a block's fresh runs, and tells `visit` of each
+ * object in them and its bytes: the block is then as if it had been swept. */
+typedef void gc_settled_fn(uintptr_t object, size_t bytes, void *data);
+void gc_block_settle(struct gc_tables *tables, uint32_t block, gc_settled_fn *visit, void *data);
+
 /* Records the starts and, if `lines`, the lines of the objects that stand one
  * after another from `from` to `to`, in one block. */
 void gc_run_record(struct gc_tables *tables, uintptr_t from, uintptr_t to, bool lines);

@@ -10,6 +10,7 @@ void gc_spaces_create(struct gc_spaces *spaces, struct gc_tables *tables, struct
         (struct gc_spaces){.tables = tables,
                            .blocks = blocks,
                            .old_holes = GC_NO_BLOCK,
+                           .births = GC_NO_BLOCK,
                            .young_holes = {GC_NO_BLOCK, GC_NO_BLOCK, GC_NO_BLOCK, GC_NO_BLOCK}};
     for (int i = 0; i < GC_AGES; i++)
         spaces->generations[i] = (struct gc_generation){.small = GC_NO_BLOCK, .large = GC_NO_BLOCK};
@@ -157,6 +158,24 @@ static void hand_out(struct gc_spaces *spaces, const struct gc_run *run)
     spaces->handed_bytes += run->limit - run->bump;
 }
 
+/* In a block of gen2. */
+static bool open_birth(struct gc_spaces *spaces, struct gc_run *run, size_t bytes)
+{
+    if (!open_listed_hole(spaces, run, &spaces->old_holes, bytes, true) &&
+        !open_free_block(spaces, run, GC_OLD, GC_BLOCK_SMALL, GC_FOR_MUTATOR))
+        return false;
+    spaces->tables->blocks[run->block].next_hole = spaces->births;
+    spaces->births = run->block;
+    return true;
+}
+
+static bool open_young(struct gc_spaces *spaces, struct gc_run *run, enum gc_block_kind kind,
+                       size_t bytes)
+{
+    return open_listed_hole(spaces, run, &spaces->young_holes[kind], bytes, true) ||
+           open_free_block(spaces, run, GC_YOUNG, kind, GC_FOR_MUTATOR);
+}
+
 bool gc_young_run_next(struct gc_spaces *spaces, struct gc_run *run, enum gc_block_kind kind,
                        size_t bytes)
 {
@@ -167,8 +186,8 @@ bool gc_young_run_next(struct gc_spaces *spaces, struct gc_run *run, enum gc_blo
     open = run->block != GC_NO_BLOCK && open_hole(spaces, run, bytes, true);
     if (!open) {
         close_run(spaces, run);
-        open = open_listed_hole(spaces, run, &spaces->young_holes[kind], bytes, true) ||
-               open_free_block(spaces, run, GC_YOUNG, kind, GC_FOR_MUTATOR);
+        open = spaces->pretenures && kind == GC_BLOCK_SMALL ? open_birth(spaces, run, bytes)
+                                                            : open_young(spaces, run, kind, bytes);
     }
     if (open)
         hand_out(spaces, run);

@@ -6,7 +6,10 @@
  *
  * S1  A block is in the small list of its generation, once.
  * S2  A large object's first block is in the large list of its generation.
- * S3  A block is in at most one list of holes, and no open run fills it then.
+ * S3  A block is in at most one list of holes or of births, and no open run fills
+ *     one that is in a list of holes.
+ * S4  What was born in gen2 since the last collection is in the fresh runs of the
+ *     blocks in the list of births.
  */
 #ifndef STRATA_SPACES_H
 #define STRATA_SPACES_H
@@ -45,7 +48,9 @@ struct gc_spaces {
     struct gc_generation generations[GC_AGES];    /* the frozen ones last */
     uint32_t young_holes[GC_BLOCK_AMBIGUOUS + 1]; /* by kind: gen0 blocks with room */
     uint32_t old_holes;                           /* gen2 blocks with room */
-    size_t handed_bytes;                          /* to mutators since the last collection */
+    uint32_t births;                              /* gen2 blocks with objects born there */
+    bool pretenures;     /* what mutators allocate in small blocks is born in gen2 */
+    size_t handed_bytes; /* to mutators since the last collection */
 };
 
 void gc_spaces_create(struct gc_spaces *spaces, struct gc_tables *tables, struct gc_blocks *blocks);
@@ -62,7 +67,8 @@ static inline size_t gc_run_unused(const struct gc_run *run, uintptr_t bump)
 }
 
 /* Room for `bytes` in gen0, to be zeroed, in blocks of `kind`: the next hole of
- * the run's block, else a block with holes, else a free block. */
+ * the run's block, else a block with holes, else a free block. While the spaces
+ * pretenure, the same in gen2. */
 bool gc_young_run_next(struct gc_spaces *spaces, struct gc_run *run, enum gc_block_kind kind,
                        size_t bytes);
 

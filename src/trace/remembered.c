@@ -79,6 +79,20 @@ bool gc_has_cards(const struct gc_tables *tables, uintptr_t object)
            (kind == GC_KIND_REFERENCES || kind == GC_KIND_ARRAY);
 }
 
+void gc_arm(const struct gc_tables *tables, uintptr_t object)
+{
+    *gc_log_byte(object) = GC_LOG_ARMED;
+    if (gc_has_cards(tables, object))
+        gc_card_mark(tables, object, NULL, GC_CARD_CLEAN);
+}
+
+void gc_remembered_forget(const struct gc_remembered *remembered, struct gc_lane *lane)
+{
+    for (size_t i = 0; i < lane->count; i++)
+        gc_arm(remembered->tables, lane->words[i]);
+    lane->count = 0;
+}
+
 /* Mutators mark at the same time: the younger mark must stay. */
 static void mark_one(uint8_t *line, uint8_t card)
 {

@@ -59,6 +59,12 @@ uint8_t gc_frozen_add(struct gc_remembered *remembered, uintptr_t holder);
 /* Makes the frozen set, if there is none yet; false without memory. */
 bool gc_remembered_expect_freeze(struct gc_remembered *remembered);
 
+/* Empties a lane whose holders refer to nothing younger any more. */
+void gc_remembered_forget(const struct gc_remembered *remembered, struct gc_lane *lane);
+
+/* Arms what was not scanned, for it refers to nothing younger. */
+void gc_arm(const struct gc_tables *tables, uintptr_t object);
+
 /* Whether stores into this object mark cards: large arrays with references. */
 bool gc_has_cards(const struct gc_tables *tables, uintptr_t object);
 

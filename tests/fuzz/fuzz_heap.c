@@ -24,7 +24,7 @@ static const char *const settings[] = {
     "stress=full",
     "stress=evacuate-all+prefetch",
     "stress=in-place+tiny-stack",
-    "check=cheap",
+    "stress=pretenure,check=deep",
     "check=deep",
     "check=deep,stress=tiny-stack",
     "threshold1=1,threshold2=1",

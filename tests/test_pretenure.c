@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Where nearly all of the young last, objects are born in gen2. What is
+ * registered on them, and what they refer to, must not notice.
+ */
+#include "heap/heap.h"
+#include "support/graph.h"
+#include "support/threads.h"
+
+#include <strata/fork.h>
+#include <strata/weak.h>
+
+enum { LARGE = 20000 };
+
+static bool is_on(const struct world *world)
+{
+    return world->heap->collector.spaces.pretenures;
+}
+
+static size_t generation_of(const struct world *world, const void *object)
+{
+    return gc_generation_of(world->mutator, object);
+}
+
+/* A nursery that adapts, as in a program. */
+static struct world *make_adaptive(void)
+{
+    gc_options options = plain_options(256 * KIB);
+
+    options.nursery_max = 16 * MIB;
+    return world_make(&options);
+}
+
+/* From the first allocation on. */
+static struct world *make_always(void)
+{
+    gc_options options = plain_options(256 * KIB);
+
+    options.settings = "stress=pretenure,check=deep";
+    return world_make(&options);
+}
+
+static void push(struct world *world, uint64_t value)
+{
+    struct node *node = make_node(world->mutator, value);
+
+    node->right = world->root[0];
+    world->root[0] = node;
+}
+
+/* A list that lives, in root 0, till newborns are gen2's. */
+static size_t fill_till_on(struct world *world)
+{
+    size_t length = 0;
+
+    while (!is_on(world) && length < 4 * MIB)
+        push(world, length++);
+    assert_true(is_on(world));
+    return length;
+}
+
+/* Till the next collection that the nursery brings. */
+static void await_collection(struct world *world)
+{
+    uint64_t before = collections_of(world->heap);
+
+    while (collections_of(world->heap) == before)
+        push(world, 0);
+}
+
+/* ---- When ----------------------------------------------------------------- */
+
+static void what_lasts_is_born_old(void **state)
+{
+    struct world *world = make_adaptive();
+    size_t length = fill_till_on(world);
+
+    (void)state;
+    assert_true(length * sizeof(struct node) > 8 * MIB);
+    push(world, length++);
+    assert_int_equal(generation_of(world, world->root[0]), GC_OLD);
+    for (size_t more = 2 * MIB; more > 0; more--)
+        push(world, length++);
+    assert_int_equal(list_length(world->root[0]), length);
+    world_end(world);
+}
+
+static void a_small_heap_has_a_nursery(void **state)
+{
+    struct world *world = make_adaptive();
+
+    (void)state;
+    while (gc_live_bytes(&world->heap->collector) < 12 * MIB)
+        push(world, 0);
+    assert_false(is_on(world));
+    world_end(world);
+}
+
+static void it_ends_where_the_young_die_again(void **state)
+{
+    struct world *world = make_adaptive();
+    size_t made = 0;
+
+    (void)state;
+    fill_till_on(world);
+    while (is_on(world) && made++ < 64 * MIB)
+        make_node(world->mutator, 0);
+    assert_false(is_on(world));
+    run_collections(world, 10);
+    assert_false(is_on(world));
+    assert_int_equal(generation_of(world, make_node(world->mutator, 0)), GC_YOUNG);
+    world_end(world);
+}
+
+/* What is promoted unvisited counts as surviving; a full collection finds the dead. */
+static void the_dead_go_at_the_next_full_collection(void **state)
+{
+    struct world *world = make_always();
+    gc_report report = {.size = sizeof report};
+
+    (void)state;
+    await_collection(world);
+    report = world->heap->collector.last;
+    assert_true(report.promoted_in_place_bytes > 200 * KIB);
+    assert_int_equal(report.moved_bytes, 0);
+    assert_true(report.reclaimed_bytes < 8 * KIB);
+    world->root[0] = NULL;
+    gc_collect(world->mutator, GC_MIDDLE, NULL);
+    assert_true(recount(world->mutator).all_objects > 1000);
+    gc_collect(world->mutator, GC_OLD, NULL);
+    assert_int_equal(recount(world->mutator).all_objects, 0);
+    world_end(world);
+}
+
+static void holes_are_filled_again(void **state)
+{
+    struct world *world = make_always();
+    size_t blocks;
+
+    (void)state;
+    for (size_t i = 0; i < 100000; i++)
+        push(world, i);
+    for (struct node *node = world->root[0]; node != NULL && node->right != NULL;) {
+        struct node *kept = node;
+
+        for (int i = 0; i < 64 && node != NULL; i++)
+            node = node->right;
+        gc_write(world->mutator, kept, &kept->right, node); /* 63 of 64 die */
+    }
+    gc_collect(world->mutator, GC_OLD, NULL);
+    blocks = world->heap->collector.spaces.generations[GC_OLD].block_count;
+    for (size_t i = 0; i < 1000; i++)
+        push(world, i);
+    gc_collect(world->mutator, GC_YOUNG, NULL);
+    assert_in_range(world->heap->collector.spaces.generations[GC_OLD].block_count, 1, blocks + 1);
+    world_end(world);
+}
+
+/* ---- Edges ---------------------------------------------------------------- */
+
+/* B1: a newborn of gen2 that refers to what is young is a holder. */
+static void a_newborn_keeps_a_young_large_object(void **state)
+{
+    struct world *world = make_always();
+    void **array;
+
+    (void)state;
+    world->root[0] = make_node(world->mutator, 1);
+    array = make_array(world->mutator, &gc_type_references, LARGE);
+    ((struct node *)world->root[0])->left = (void *)array;
+    array[LARGE - 1] = make_node(world->mutator, 77);
+    assert_int_equal(generation_of(world, world->root[0]), GC_OLD);
+    assert_int_equal(generation_of(world, array), GC_YOUNG);
+    for (unsigned generation = 0; generation < GC_GENERATIONS; generation++) {
+        gc_collect(world->mutator, generation, NULL);
+        assert_int_equal(gc_verify(world->mutator), 0);
+        array = (void **)((struct node *)world->root[0])->left;
+        assert_int_equal(((struct node *)array[LARGE - 1])->value, 77);
+    }
+    world_end(world);
+}
+
+/* Promoted unvisited, its cards say nothing; stores into it are seen all the same. */
+static void a_large_array_goes_up_with_the_others(void **state)
+{
+    struct world *world = make_always();
+    void **array;
+    struct node *node;
+
+    (void)state;
+    world->root[1] = make_array(world->mutator, &gc_type_references, LARGE);
+    array = world->root[1];
+    array[5] = make_node(world->mutator, 5);
+    await_collection(world);
+    array = world->root[1];
+    assert_int_equal(generation_of(world, array), GC_OLD);
+    world->heap->collector.stress = 0;
+    run_collections(world, 1);
+    node = make_node(world->mutator, 6);
+    assert_int_equal(generation_of(world, node), GC_YOUNG);
+    array = world->root[1];
+    gc_write(world->mutator, array, &array[LARGE / 2], node);
+    gc_collect(world->mutator, GC_YOUNG, NULL);
+    assert_int_equal(((struct node *)array[5])->value, 5);
+    assert_int_equal(((struct node *)array[LARGE / 2])->value, 6);
+    world_end(world);
+}
+
+static void the_verifier_may_look_between_collections(void **state)
+{
+    struct world *world = make_always();
+
+    (void)state;
+    for (int i = 0; i < 3000; i++) {
+        push(world, 0);
+        if (i % 100 == 0)
+            assert_int_equal(gc_verify(world->mutator), 0);
+    }
+    assert_int_equal(list_length(world->root[0]), 3000);
+    world_end(world);
+}
+
+/* ---- What is kept outside of objects -------------------------------------- */
+
+static void pins_hashes_and_charges_follow(void **state)
+{
+    struct world *world = make_always();
+    uint64_t before = 0, after = 1;
+
+    (void)state;
+    world->root[1] = make_array(world->mutator, &gc_type_references, LARGE);
+    world->root[2] = make_node(world->mutator, 2);
+    assert_int_equal(gc_hash(world->mutator, world->root[1], &before), GC_OK);
+    assert_int_equal(gc_pin(world->mutator, world->root[1]), GC_OK);
+    assert_int_equal(gc_external_adjust(world->mutator, world->root[1], 1000), GC_OK);
+    await_collection(world);
+    assert_int_equal(generation_of(world, world->root[1]), GC_OLD);
+    assert_int_equal(gc_hash(world->mutator, world->root[1], &after), GC_OK);
+    assert_int_equal(before, after);
+    gc_unpin(world->mutator, world->root[1]);
+    assert_int_equal(gc_external_adjust(world->mutator, world->root[1], -1000), GC_OK);
+    assert_int_equal(gc_verify(world->mutator), 0);
+    world_end(world);
+}
+
+static void weak_references_to_newborns_are_cleared(void **state)
+{
+    struct world *world = make_always();
+    struct node *node = make_node(world->mutator, 9);
+
+    (void)state;
+    world->root[2] = node;
+    world->root[1] = gc_weakref_create(world->mutator, node, 0);
+    assert_non_null(world->root[1]);
+    await_collection(world);
+    assert_ptr_equal(gc_weakref_get(world->mutator, world->root[1]), world->root[2]);
+    world->root[2] = NULL;
+    gc_collect(world->mutator, GC_OLD, NULL);
+    assert_null(gc_weakref_get(world->mutator, world->root[1]));
+    world_end(world);
+}
+
+/* ---- Beside other things --------------------------------------------------- */
+
+static void not_beside_the_frozen(void **state)
+{
+    struct world *world = make_always();
+
+    (void)state;
+    push(world, 1);
+    assert_int_equal(gc_freeze(world->mutator, 0), GC_OK);
+    run_collections(world, 2);
+    assert_false(is_on(world));
+    assert_int_equal(generation_of(world, make_node(world->mutator, 2)), GC_YOUNG);
+    gc_unfreeze(world->mutator);
+    run_collections(world, 2);
+    assert_true(is_on(world));
+    world_end(world);
+}
+
+static void fill_and_check(gc_heap *heap, size_t index, void *data)
+{
+    gc_mutator *mutator = attach(heap);
+    struct node *list = NULL;
+
+    (void)data;
+    GC_FRAME(mutator, frame, &list);
+    for (size_t round = 0; round < scaled(40); round++) {
+        list = build_list(mutator, 2000 + index);
+        if (round % 8 == index)
+            gc_collect(mutator, (unsigned)round % 3, NULL);
+        assert_true(is_intact_list(list, 2000 + index));
+    }
+    gc_frame_pop(mutator, &frame);
+    gc_mutator_detach(mutator);
+}
+
+static void threads_are_born_into_one_generation(void **state)
+{
+    struct world *world = make_always();
+
+    (void)state;
+    run_threads(world, 3, fill_and_check, NULL);
+    world_end(world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_lasts_is_born_old),
+        cmocka_unit_test(a_small_heap_has_a_nursery),
+        cmocka_unit_test(it_ends_where_the_young_die_again),
+        cmocka_unit_test(the_dead_go_at_the_next_full_collection),
+        cmocka_unit_test(holes_are_filled_again),
+        cmocka_unit_test(a_newborn_keeps_a_young_large_object),
+        cmocka_unit_test(a_large_array_goes_up_with_the_others),
+        cmocka_unit_test(the_verifier_may_look_between_collections),
+        cmocka_unit_test(pins_hashes_and_charges_follow),
+        cmocka_unit_test(weak_references_to_newborns_are_cleared),
+        cmocka_unit_test(not_beside_the_frozen),
+        cmocka_unit_test(threads_are_born_into_one_generation),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
