@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+enum { PIECE = 8 }; /* cards that are scanned at once */
+
 /* A holder at work: the youngest age met so far, cards aside. */
 struct card_scan {
     struct gc_tracer *tracer;
@@ -139,6 +141,13 @@ static uintptr_t next_card(uintptr_t at, uintptr_t end)
     return next < end ? next : end;
 }
 
+static void scan_from(struct card_scan *scan, uintptr_t at, uintptr_t to, uintptr_t end)
+{
+    for (; at < to; at = next_card(at, end))
+        visit_card(scan, at, next_card(at, end));
+}
+
+/* What is queued is to be followed before much more is: a few arrays wait. */
 void gc_cards_scan_all(struct gc_tracer *tracer, uintptr_t array)
 {
     struct card_scan scan = begin(tracer, array);
@@ -146,8 +155,30 @@ void gc_cards_scan_all(struct gc_tracer *tracer, uintptr_t array)
 
     gc_card_mark(tracer->tables, array, NULL, GC_CARD_CLEAN);
     *gc_log_byte(array) &= (uint8_t) ~(GC_LOG_REMEMBERED | GC_LOG_FROZEN);
-    for (uintptr_t at = array; at < end; at = next_card(at, end))
-        visit_card(&scan, at, next_card(at, end));
+    if (tracer->prefetching && !tracer->ephemerons.watching &&
+        tracer->card_scan_count < GC_CARD_SCANS) {
+        tracer->card_scans[tracer->card_scan_count++] =
+            (struct gc_card_scan){array, array, GC_GENERATIONS};
+        return;
+    }
+    scan_from(&scan, array, end, end);
+    finish(&scan);
+}
+
+void gc_cards_scan_on(struct gc_tracer *tracer)
+{
+    struct gc_card_scan *begun = &tracer->card_scans[tracer->card_scan_count - 1];
+    struct card_scan scan = begin(tracer, begun->array);
+    uintptr_t end = begun->array + gc_payload_bytes(scan.type, begun->array);
+    uintptr_t to = gc_min(gc_round_down(begun->at, GC_LINE_BYTES) + PIECE * GC_LINE_BYTES, end);
+
+    scan.youngest = begun->youngest;
+    scan_from(&scan, begun->at, to, end);
+    begun->at = to;
+    begun->youngest = scan.youngest;
+    if (to < end)
+        return;
+    tracer->card_scan_count--;
     finish(&scan);
 }
 

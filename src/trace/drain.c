@@ -163,13 +163,24 @@ GC_ALWAYS_INLINE uintptr_t test_aside(struct gc_tracer *tracer, uintptr_t entry)
     return 0;
 }
 
+GC_ALWAYS_INLINE bool has_more(struct gc_tracer *tracer, const struct gc_rings *rings)
+{
+    if (tracer->stack.count > 0)
+        return true;
+    if (GC_UNLIKELY(tracer->card_scan_count > 0)) {
+        gc_cards_scan_on(tracer);
+        return true;
+    }
+    return !gc_rings_are_empty(rings);
+}
+
 /* Follows the edges that were queued; `visit` takes those met on the way. */
 GC_ALWAYS_INLINE void drain_queued(struct gc_tracer *tracer, gc_test_edge_fn *test,
                                    gc_scan_marked_fn *scan, gc_scan_slot_fn *visit)
 {
     struct gc_rings rings = {.edges.count = 0};
 
-    while (tracer->stack.count > 0 || !gc_rings_are_empty(&rings)) {
+    while (has_more(tracer, &rings)) {
         uintptr_t entry = tracer->stack.count > 0 ? tracer->stack.words[--tracer->stack.count] : 0;
 
         if (entry & GC_STACK_ARRAY)

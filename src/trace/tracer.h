@@ -52,7 +52,14 @@ struct gc_trace_counts {
     size_t copy_failures;
 };
 
-enum { GC_EPHEMERONS_FEW = 4 };
+/* How far the scan of a large array has come, while edges wait. */
+struct gc_card_scan {
+    uintptr_t array;
+    uintptr_t at;
+    unsigned youngest; /* age of what was met so far */
+};
+
+enum { GC_CARD_SCANS = 8, GC_EPHEMERONS_FEW = 4 };
 
 /* See trace/ephemerons.h. */
 struct gc_ephemerons {
@@ -94,6 +101,9 @@ struct gc_tracer {
     struct gc_remembered *remembered;
     const struct gc_visitor *visitor;
     void *client; /* of a visitor outside collections */
+
+    struct gc_card_scan card_scans[GC_CARD_SCANS]; /* large arrays begun, the last first */
+    unsigned card_scan_count;
 
     struct gc_run medium[GC_GENERATIONS]; /* copies that do not fit a hole */
     bool fill_holes;                      /* of gen2: it is not condemned */
