@@ -3,49 +3,21 @@
  * Finalizers, guardians and watches: once each, in order, never inside a
  * collection.
  */
-#include "support/heap.h"
+#include "support/finalized.h"
 
 #include <strata/weak.h>
 
 #include <setjmp.h>
 #include <string.h>
 
-enum { MOST = 64 };
-
-static struct {
-    int count;
-    int order[MOST];
-    uint64_t value[MOST];
-    gc_status status;
-    size_t nested;
-    void **keep; /* where to keep the object, if anywhere */
-} ran;
-
-static int setup(void **state)
-{
-    memset(&ran, 0, sizeof ran);
-    return exact_setup(state);
-}
-
-static int setup_moving(void **state)
-{
-    memset(&ran, 0, sizeof ran);
-    return moving_setup(state);
-}
-
-static void note(gc_mutator *mutator, void *object, void *data)
-{
-    (void)mutator;
-    ran.value[ran.count] = ((struct node *)object)->value;
-    ran.order[ran.count++] = (int)(intptr_t)data;
-    if (ran.keep != NULL)
-        *ran.keep = object;
-}
+/* What reenter did. */
+static gc_status reentered_status;
+static size_t reentered_runs;
 
 static void note_watch(gc_mutator *mutator, void *data)
 {
     (void)mutator;
-    ran.order[ran.count++] = (int)(intptr_t)data;
+    finalized.order[finalized.count++] = (int)(intptr_t)data;
 }
 
 static gc_finalizer_id add(struct world *world, void *object, gc_finalizer_fn *run, int number,
@@ -62,29 +34,24 @@ static gc_finalizer_id add(struct world *world, void *object, gc_finalizer_fn *r
     return id;
 }
 
-static size_t run(struct world *world)
-{
-    return gc_finalizers_run(world->mutator, 0);
-}
-
 static void runs_once_after_its_object_died(void **state)
 {
     struct world *world = *state;
 
     for (unsigned generation = 0; generation < GC_GENERATIONS; generation++) {
-        ran.count = 0;
+        finalized.count = 0;
         world->root[0] = make_node(world->mutator, 40 + generation);
-        (void)add(world, world->root[0], note, 1, GC_PRIORITY_NORMAL);
+        (void)add(world, world->root[0], note_finalized, 1, GC_PRIORITY_NORMAL);
         for (unsigned i = 0; i < generation; i++)
             collect(world->mutator, i);
-        assert_int_equal(run(world), 0);
+        assert_int_equal(run_finalizers(world), 0);
         world->root[0] = NULL;
         collect(world->mutator, generation);
-        assert_int_equal(ran.count, 0);
-        assert_int_equal(run(world), 1);
-        assert_int_equal(ran.value[0], 40 + generation);
+        assert_int_equal(finalized.count, 0);
+        assert_int_equal(run_finalizers(world), 1);
+        assert_int_equal(finalized.value[0], 40 + generation);
         collect(world->mutator, 2);
-        assert_int_equal(run(world), 0);
+        assert_int_equal(run_finalizers(world), 0);
         assert_int_equal(count_objects(world->mutator, &node_type), 0);
     }
 }
@@ -94,13 +61,13 @@ static void queued_object_lives_with_all_it_reaches(void **state)
     struct world *world = *state;
 
     world->root[0] = build_list(world->mutator, 100);
-    (void)add(world, world->root[0], note, 1, GC_PRIORITY_NORMAL);
+    (void)add(world, world->root[0], note_finalized, 1, GC_PRIORITY_NORMAL);
     world->root[0] = NULL;
     for (unsigned generation = 0; generation < GC_GENERATIONS; generation++)
         collect(world->mutator, generation);
     collect(world->mutator, 2);
-    ran.keep = &world->root[1];
-    assert_int_equal(run(world), 1);
+    finalized.keep = &world->root[1];
+    assert_int_equal(run_finalizers(world), 1);
     assert_true(is_intact_list(world->root[1], 100));
 }
 
@@ -110,17 +77,17 @@ static void order_is_by_priority_then_registration(void **state)
 
     world->root[0] = make_node(world->mutator, 0);
     world->root[1] = make_node(world->mutator, 1);
-    (void)add(world, world->root[0], note, 5, GC_PRIORITY_LAST);
-    (void)add(world, world->root[1], note, 3, GC_PRIORITY_NORMAL);
+    (void)add(world, world->root[0], note_finalized, 5, GC_PRIORITY_LAST);
+    (void)add(world, world->root[1], note_finalized, 3, GC_PRIORITY_NORMAL);
     collect(world->mutator, 0);
-    (void)add(world, world->root[0], note, 4, GC_PRIORITY_NORMAL);
-    (void)add(world, world->root[1], note, 1, GC_PRIORITY_FIRST);
-    (void)add(world, world->root[0], note, 2, GC_PRIORITY_FIRST);
+    (void)add(world, world->root[0], note_finalized, 4, GC_PRIORITY_NORMAL);
+    (void)add(world, world->root[1], note_finalized, 1, GC_PRIORITY_FIRST);
+    (void)add(world, world->root[0], note_finalized, 2, GC_PRIORITY_FIRST);
     world->root[0] = world->root[1] = NULL;
     collect(world->mutator, 2);
-    assert_int_equal(run(world), 5);
+    assert_int_equal(run_finalizers(world), 5);
     for (int i = 0; i < 5; i++)
-        assert_int_equal(ran.order[i], i + 1);
+        assert_int_equal(finalized.order[i], i + 1);
 }
 
 static void cycle_with_finalizers_is_collected(void **state)
@@ -133,13 +100,13 @@ static void cycle_with_finalizers_is_collected(void **state)
     a = world->root[0];
     gc_write(world->mutator, a, &a->left, b);
     gc_write(world->mutator, b, &b->left, a);
-    (void)add(world, a, note, 1, GC_PRIORITY_NORMAL);
-    (void)add(world, b, note, 2, GC_PRIORITY_NORMAL);
+    (void)add(world, a, note_finalized, 1, GC_PRIORITY_NORMAL);
+    (void)add(world, b, note_finalized, 2, GC_PRIORITY_NORMAL);
     world->root[0] = world->root[1] = NULL;
     collect(world->mutator, 2);
-    assert_int_equal(run(world), 2);
-    assert_int_equal(ran.order[0], 1);
-    assert_int_equal(ran.order[1], 2);
+    assert_int_equal(run_finalizers(world), 2);
+    assert_int_equal(finalized.order[0], 1);
+    assert_int_equal(finalized.order[1], 2);
     collect(world->mutator, 2);
     assert_int_equal(count_objects(world->mutator, &node_type), 0);
 }
@@ -150,17 +117,17 @@ static void cancelled_one_does_not_run(void **state)
     gc_finalizer_id first, second, third;
 
     world->root[0] = make_node(world->mutator, 0);
-    first = add(world, world->root[0], note, 1, GC_PRIORITY_NORMAL);
-    second = add(world, world->root[0], note, 2, GC_PRIORITY_NORMAL);
-    third = add(world, world->root[0], note, 3, GC_PRIORITY_NORMAL);
+    first = add(world, world->root[0], note_finalized, 1, GC_PRIORITY_NORMAL);
+    second = add(world, world->root[0], note_finalized, 2, GC_PRIORITY_NORMAL);
+    third = add(world, world->root[0], note_finalized, 3, GC_PRIORITY_NORMAL);
     assert_int_equal(gc_finalizer_cancel(world->mutator, first), GC_OK);
     assert_int_equal(gc_finalizer_cancel(world->mutator, first), GC_NOT_FOUND);
     world->root[0] = NULL;
     collect(world->mutator, 2);
     assert_int_equal(gc_finalizer_cancel(world->mutator, third), GC_OK);
     assert_int_equal(gc_finalizers_pending(world->heap), 1);
-    assert_int_equal(run(world), 1);
-    assert_int_equal(ran.order[0], 2);
+    assert_int_equal(run_finalizers(world), 1);
+    assert_int_equal(finalized.order[0], 2);
     assert_int_equal(gc_finalizer_cancel(world->mutator, second), GC_NOT_FOUND);
     assert_int_equal(gc_finalizer_cancel(world->mutator, 0), GC_NOT_FOUND);
     assert_int_equal(gc_finalizer_cancel(world->mutator, UINT64_MAX), GC_NOT_FOUND);
@@ -170,9 +137,9 @@ static void register_again(gc_mutator *mutator, void *object, void *data)
 {
     gc_finalizer finalizer = {.size = sizeof finalizer, .run = register_again, .data = data};
 
-    ran.count++;
-    ran.nested += gc_finalizers_run(mutator, 0);
-    ran.status = gc_finalizer_add(mutator, object, &finalizer, NULL);
+    finalized.count++;
+    reentered_runs += gc_finalizers_run(mutator, 0);
+    reentered_status = gc_finalizer_add(mutator, object, &finalizer, NULL);
     gc_collect(mutator, GC_OLD, NULL);
 }
 
@@ -185,9 +152,9 @@ static void registered_again_it_runs_again(void **state)
     collect(world->mutator, 2);
     for (int i = 1; i < 5; i++) {
         assert_int_equal(gc_finalizers_run(world->mutator, 1), 1);
-        assert_int_equal(ran.count, i);
-        assert_int_equal(ran.status, GC_OK);
-        assert_int_equal(ran.nested, 0);
+        assert_int_equal(finalized.count, i);
+        assert_int_equal(reentered_status, GC_OK);
+        assert_int_equal(reentered_runs, 0);
         assert_int_equal(gc_finalizers_pending(world->heap), 1);
     }
     assert_int_equal(gc_finalizers_run(world->mutator, 7), 7);
@@ -196,7 +163,8 @@ static void registered_again_it_runs_again(void **state)
 static void bytes_outside_count_until_it_ran(void **state)
 {
     struct world *world = *state;
-    gc_finalizer finalizer = {.size = sizeof finalizer, .run = note, .external_bytes = 5000};
+    gc_finalizer finalizer = {
+        .size = sizeof finalizer, .run = note_finalized, .external_bytes = 5000};
     gc_finalizer_id id;
 
     world->root[0] = make_node(world->mutator, 1);
@@ -207,7 +175,7 @@ static void bytes_outside_count_until_it_ran(void **state)
     world->root[0] = NULL;
     collect(world->mutator, 2);
     assert_int_equal(stats_of(world->heap).external_bytes, 5000);
-    assert_int_equal(run(world), 1);
+    assert_int_equal(run_finalizers(world), 1);
     assert_int_equal(stats_of(world->heap).external_bytes, 0);
 }
 
@@ -216,20 +184,20 @@ static void at_safepoints_they_run_by_themselves(void **state)
     struct world *world = *state;
 
     gc_finalizers_at_safepoints(world->mutator, true);
-    (void)add(world, make_node(world->mutator, 1), note, 1, GC_PRIORITY_NORMAL);
+    (void)add(world, make_node(world->mutator, 1), note_finalized, 1, GC_PRIORITY_NORMAL);
     collect(world->mutator, 2);
-    assert_int_equal(ran.count, 0);
+    assert_int_equal(finalized.count, 0);
     gc_safepoint(world->mutator);
-    assert_int_equal(ran.count, 1);
-    (void)add(world, make_node(world->mutator, 1), note, 2, GC_PRIORITY_NORMAL);
+    assert_int_equal(finalized.count, 1);
+    (void)add(world, make_node(world->mutator, 1), note_finalized, 2, GC_PRIORITY_NORMAL);
     collect(world->mutator, 2);
     (void)make_node(world->mutator, 3);
-    assert_int_equal(ran.count, 2);
+    assert_int_equal(finalized.count, 2);
     gc_finalizers_at_safepoints(world->mutator, false);
-    (void)add(world, make_node(world->mutator, 1), note, 3, GC_PRIORITY_NORMAL);
+    (void)add(world, make_node(world->mutator, 1), note_finalized, 3, GC_PRIORITY_NORMAL);
     collect(world->mutator, 2);
     gc_safepoint(world->mutator);
-    assert_int_equal(ran.count, 2);
+    assert_int_equal(finalized.count, 2);
 }
 
 static void what_is_left_runs_at_destruction(void **state)
@@ -238,19 +206,19 @@ static void what_is_left_runs_at_destruction(void **state)
     struct world *world = world_make(&options);
 
     (void)state;
-    memset(&ran, 0, sizeof ran);
+    memset(&finalized, 0, sizeof finalized);
     world->root[0] = make_node(world->mutator, 1);
     gc_finalizers_at_destroy(world->heap, true);
-    (void)add(world, world->root[0], note, 4, GC_PRIORITY_LAST);
-    (void)add(world, world->root[0], note, 3, GC_PRIORITY_NORMAL);
+    (void)add(world, world->root[0], note_finalized, 4, GC_PRIORITY_LAST);
+    (void)add(world, world->root[0], note_finalized, 3, GC_PRIORITY_NORMAL);
     assert_int_equal(gc_watch_add(world->mutator, world->root[0], note_watch, (void *)2, NULL),
                      GC_OK);
     assert_int_equal(gc_watch_add(world->mutator, world->root[0], note_watch, (void *)1, NULL),
                      GC_OK);
     world_free(world);
-    assert_int_equal(ran.count, 4);
+    assert_int_equal(finalized.count, 4);
     for (int i = 0; i < 4; i++)
-        assert_int_equal(ran.order[i], i + 1);
+        assert_int_equal(finalized.order[i], i + 1);
 }
 
 static void a_thousand_in_every_age_run_once_each(void **state)
@@ -265,7 +233,7 @@ static void a_thousand_in_every_age_run_once_each(void **state)
 
         for (int i = turn; i < COUNT; i += 6) {
             world->root[1] = make_node(world->mutator, (uint64_t)i);
-            (void)add(world, world->root[1], note, i, GC_PRIORITY_NORMAL);
+            (void)add(world, world->root[1], note_finalized, i, GC_PRIORITY_NORMAL);
             objects = world->root[0];
             gc_write(world->mutator, objects, &objects[i], world->root[1]);
         }
@@ -275,14 +243,14 @@ static void a_thousand_in_every_age_run_once_each(void **state)
             objects[i] = NULL;
         world->root[1] = NULL;
         collect(world->mutator, (unsigned)turn % 2);
-        for (ran.count = 0; gc_finalizers_run(world->mutator, 1) == 1; ran.count = 0) {
-            assert_int_equal(ran.value[0], ran.order[0]);
+        for (finalized.count = 0; gc_finalizers_run(world->mutator, 1) == 1; finalized.count = 0) {
+            assert_int_equal(finalized.value[0], finalized.order[0]);
             count++;
         }
     }
     world->root[0] = NULL;
     collect(world->mutator, 2);
-    for (ran.count = 0; gc_finalizers_run(world->mutator, 1) == 1; ran.count = 0)
+    for (finalized.count = 0; gc_finalizers_run(world->mutator, 1) == 1; finalized.count = 0)
         count++;
     assert_int_equal(count, COUNT);
 }
@@ -305,7 +273,7 @@ static void guardian_gives_the_dead_back(void **state)
     assert_null(gc_guardian_next(world->mutator, guardian));
     world->root[1] = NULL;
     collect(world->mutator, 2);
-    assert_int_equal(run(world), 0);
+    assert_int_equal(run_finalizers(world), 0);
     world->root[2] = gc_guardian_next(world->mutator, guardian);
     assert_int_equal(((struct node *)world->root[2])->value, 2);
     assert_ptr_equal(gc_guardian_next(world->mutator, guardian), world->root[2]);
@@ -345,9 +313,9 @@ static void watch_runs_without_its_object(void **state)
     assert_null(gc_watch_peek(world->mutator, first, NULL));
     assert_true(gc_watch_run(world->mutator, first));
     assert_false(gc_watch_run(world->mutator, first));
-    assert_int_equal(run(world), 1);
-    assert_int_equal(ran.count, 2);
-    assert_int_equal(ran.order[1], 3);
+    assert_int_equal(run_finalizers(world), 1);
+    assert_int_equal(finalized.count, 2);
+    assert_int_equal(finalized.order[1], 3);
     assert_false(gc_watch_is_alive(world->mutator, third));
 }
 
@@ -392,26 +360,26 @@ static void left_by_longjmp(void)
 {
     make_doomed(leave);
     if (setjmp(out) == 0)
-        (void)run(doomed);
-    (void)run(doomed);
+        (void)run_finalizers(doomed);
+    (void)run_finalizers(doomed);
 }
 
 static void destroys_the_heap(void)
 {
     make_doomed(destroy);
-    (void)run(doomed);
+    (void)run_finalizers(doomed);
 }
 
 static void detaches(void)
 {
     make_doomed(detach);
-    (void)run(doomed);
+    (void)run_finalizers(doomed);
 }
 
 static void object_is_null(void)
 {
-    make_doomed(note);
-    (void)add(doomed, NULL, note, 1, GC_PRIORITY_NORMAL);
+    make_doomed(note_finalized);
+    (void)add(doomed, NULL, note_finalized, 1, GC_PRIORITY_NORMAL);
 }
 
 static void misuse_is_told(void **state)
@@ -428,7 +396,7 @@ static void misuse_is_told(void **state)
 static void bad_numbers_are_refused(void **state)
 {
     struct world *world = *state;
-    gc_finalizer finalizer = {.size = 3, .run = note};
+    gc_finalizer finalizer = {.size = 3, .run = note_finalized};
     void *node = world->root[0] = make_node(world->mutator, 1);
 
     assert_int_equal(gc_finalizer_add(world->mutator, node, &finalizer, NULL), GC_BAD_SIZE);
@@ -437,9 +405,9 @@ static void bad_numbers_are_refused(void **state)
     assert_int_equal(gc_finalizer_add(world->mutator, node, &finalizer, NULL), GC_BAD_OPTION);
 }
 
-#define TEST(name)                                                \
-    cmocka_unit_test_setup_teardown(name, setup, world_teardown), \
-        cmocka_unit_test_setup_teardown(name, setup_moving, world_teardown)
+#define TEST(name)                                                          \
+    cmocka_unit_test_setup_teardown(name, finalized_setup, world_teardown), \
+        cmocka_unit_test_setup_teardown(name, finalized_setup_moving, world_teardown)
 
 int main(void)
 {

@@ -3,48 +3,17 @@
  * Finalizers that revive, against all that refers weakly: rows of the guide's
  * table, and all orders of clear, finalize, resurrect and collect.
  */
-#include "support/heap.h"
+#include "support/finalized.h"
 
 #include <strata/weak.h>
 
 #include <string.h>
 
-static struct {
-    int count;
-    void **keep; /* where to keep the object, if anywhere */
-} ran;
-
-static int setup(void **state)
-{
-    memset(&ran, 0, sizeof ran);
-    return exact_setup(state);
-}
-
-static int setup_moving(void **state)
-{
-    memset(&ran, 0, sizeof ran);
-    return moving_setup(state);
-}
-
-static void note(gc_mutator *mutator, void *object, void *data)
-{
-    (void)mutator;
-    (void)data;
-    ran.count++;
-    if (ran.keep != NULL)
-        *ran.keep = object;
-}
-
 static void finalize(struct world *world, void *object)
 {
-    gc_finalizer finalizer = {.size = sizeof finalizer, .run = note};
+    gc_finalizer finalizer = {.size = sizeof finalizer, .run = note_finalized};
 
     assert_int_equal(gc_finalizer_add(world->mutator, object, &finalizer, NULL), GC_OK);
-}
-
-static size_t run(struct world *world)
-{
-    return gc_finalizers_run(world->mutator, 0);
 }
 
 static void *get(struct world *world, int root)
@@ -66,8 +35,8 @@ static void weak_references_are_cleared_before_finalizers_run(void **state)
     assert_null(get(world, 1));
     assert_null(gc_ephemeron_key(world->mutator, world->root[4]));
     assert_non_null(get(world, 2)); /* tracking: it is not really gone */
-    ran.keep = &world->root[3];
-    assert_int_equal(run(world), 1);
+    finalized.keep = &world->root[3];
+    assert_int_equal(run_finalizers(world), 1);
     assert_null(get(world, 1));
     assert_ptr_equal(get(world, 2), world->root[3]);
     world->root[3] = NULL;
@@ -95,8 +64,8 @@ static void weak_references_in_a_revived_graph_are_cleared(void **state)
     finalize(world, world->root[0]);
     memset(world->root, 0, sizeof world->root);
     collect(world->mutator, 2);
-    ran.keep = &world->root[0];
-    assert_int_equal(run(world), 1);
+    finalized.keep = &world->root[0];
+    assert_int_equal(run_finalizers(world), 1);
     a = world->root[0];
     assert_int_equal(a->right->value, 2);
     world->root[2] = a->left->left;
@@ -126,15 +95,15 @@ static void take_step(struct world *world, enum step step, struct model *model)
         gc_weakref_clear(world->mutator, world->root[1]);
         model->cleared = true;
     } else if (step == FINALIZE) {
-        assert_int_equal(run(world), model->queued ? 1 : 0);
+        assert_int_equal(run_finalizers(world), model->queued ? 1 : 0);
         model->queued = false;
     } else if (step == RESURRECT) {
-        ran.keep = &world->root[0];
+        finalized.keep = &world->root[0];
         world->root[0] = get(world, 2);
         model->dropped = world->root[0] == NULL;
     } else {
         collect(world->mutator, 2);
-        if (model->dropped && ran.count == 0)
+        if (model->dropped && finalized.count == 0)
             model->queued = model->cleared = true;
         else if (model->dropped)
             model->tracking_cleared = model->cleared = true;
@@ -145,7 +114,7 @@ static void check_order(struct world *world, const enum step *order)
 {
     struct model model = {.dropped = true};
 
-    memset(&ran, 0, sizeof ran);
+    memset(&finalized, 0, sizeof finalized);
     memset(world->root, 0, sizeof world->root);
     world->root[0] = make_node(world->mutator, 77);
     world->root[1] = gc_weakref_create(world->mutator, world->root[0], 0);
@@ -154,17 +123,17 @@ static void check_order(struct world *world, const enum step *order)
     world->root[0] = NULL;
     for (int i = 0; i < STEPS; i++) {
         take_step(world, order[i], &model);
-        if (ran.count != 0 && world->root[0] != NULL)
+        if (finalized.count != 0 && world->root[0] != NULL)
             model.dropped = false;
         assert_true((get(world, 1) == NULL) == model.cleared);
         assert_true((get(world, 2) == NULL) == model.tracking_cleared);
     }
     world->root[0] = NULL;
-    ran.keep = NULL;
+    finalized.keep = NULL;
     collect(world->mutator, 2);
-    (void)run(world);
+    (void)run_finalizers(world);
     collect(world->mutator, 2);
-    assert_int_equal(ran.count, 1); /* exactly once, whatever the order */
+    assert_int_equal(finalized.count, 1); /* exactly once, whatever the order */
     assert_null(get(world, 1));
     assert_null(get(world, 2));
 }
@@ -189,9 +158,9 @@ static void all_24_orders_are_as_the_guide_says(void **state)
     assert_int_equal(orders, 24);
 }
 
-#define TEST(name)                                                \
-    cmocka_unit_test_setup_teardown(name, setup, world_teardown), \
-        cmocka_unit_test_setup_teardown(name, setup_moving, world_teardown)
+#define TEST(name)                                                          \
+    cmocka_unit_test_setup_teardown(name, finalized_setup, world_teardown), \
+        cmocka_unit_test_setup_teardown(name, finalized_setup_moving, world_teardown)
 
 int main(void)
 {

@@ -8,6 +8,7 @@
  */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 
+#include "support/child.h"
 #include "support/fault.h"
 #include "support/shadow.h"
 
@@ -83,22 +84,28 @@ static void resume(struct world *world)
 
 /* ---- Children ----------------------------------------------------------- */
 
+struct trial {
+    enum outcome (*act)(size_t amount);
+    size_t amount;
+};
+
+static void try_it(void *data)
+{
+    const struct trial *trial = data;
+
+    end_by_faults();
+    _exit((int)trial->act(trial->amount));
+}
+
 /* Runs `act` in a child that must end well; what it returned. */
 static enum outcome in_child(enum outcome (*act)(size_t amount), size_t amount)
 {
-    int status = 0;
-    pid_t child;
+    struct trial trial = {act, amount};
+    char said[1024];
+    int status = run_in_child(try_it, &trial, said, sizeof said);
 
-    (void)fflush(NULL);
-    child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        (void)setenv("CMOCKA_TEST_ABORT", "1", 1);
-        _exit((int)act(amount));
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
     if (!WIFEXITED(status) || WEXITSTATUS(status) >= OUTCOMES)
-        fail_msg("with %zu bytes, or mappings: status %#x", amount, (unsigned)status);
+        fail_msg("with %zu bytes, or mappings: status %#x\n%s", amount, (unsigned)status, said);
     return (enum outcome)WEXITSTATUS(status);
 }
 

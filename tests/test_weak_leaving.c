@@ -3,6 +3,7 @@
  * Callbacks, finalizers and watches that never return: by longjmp, which is
  * misuse and detected, or because they end the program.
  */
+#include "support/child.h"
 #include "support/queued.h"
 
 #include <stdio.h>
@@ -124,25 +125,32 @@ static void use_heap_at_exit(void)
         _exit(1);
 }
 
+struct leaving {
+    gc_weakref_fn *callback;
+    gc_watch_fn *watcher;
+    gc_finalizer_fn *finalizer;
+};
+
+static void leave(void *data)
+{
+    const struct leaving *leaving = data;
+    struct world *world = other_world();
+
+    (void)atexit(use_heap_at_exit);
+    queue_all(world, leaving->callback, leaving->watcher, leaving->finalizer);
+    (void)gc_finalizers_run(world->mutator, 0);
+    _exit(2);
+}
+
 static int status_of_exit_from(gc_weakref_fn *callback, gc_watch_fn *watcher,
                                gc_finalizer_fn *finalizer)
 {
-    int status = 0;
-    pid_t child;
+    struct leaving leaving = {callback, watcher, finalizer};
+    char said[1024];
+    int status = run_in_child(leave, &leaving, said, sizeof said);
 
-    (void)fflush(NULL);
-    child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        struct world *world = other_world();
-
-        (void)atexit(use_heap_at_exit);
-        queue_all(world, callback, watcher, finalizer);
-        (void)gc_finalizers_run(world->mutator, 0);
-        _exit(2);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
+    assert_string_equal(said, "");
     return WEXITSTATUS(status);
 }
 

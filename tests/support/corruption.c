@@ -4,8 +4,8 @@
 #include "support/corruption.h"
 
 #include "inspect/verify.h"
+#include "support/child.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -220,22 +220,27 @@ static bool is_found(struct seeded *seeded, const struct corruption *corruption,
     return found;
 }
 
+struct search {
+    struct seeded *seeded;
+    const struct corruption *corruption;
+};
+
+static void search(void *data)
+{
+    const struct search *search = data;
+    FILE *out = fdopen(dup(STDERR_FILENO), "w");
+
+    end_by_faults();
+    _exit(out != NULL && is_found(search->seeded, search->corruption, out) ? 0 : 1);
+}
+
 static bool find_in_child(struct seeded *seeded, const struct corruption *corruption)
 {
-    int status = 0;
-    pid_t child;
+    static char said[3 * TEXT];
+    struct search wanted = {seeded, corruption};
+    int status = run_in_child(search, &wanted, said, sizeof said);
 
-    (void)fflush(NULL);
-    child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        FILE *out = fdopen(dup(STDERR_FILENO), "w");
-
-        (void)signal(SIGSEGV, SIG_DFL); /* not cmocka's */
-        (void)signal(SIGABRT, SIG_DFL);
-        _exit(out != NULL && is_found(seeded, corruption, out) ? 0 : 1);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
+    print_error("%s", said);
     if (WIFSIGNALED(status))
         print_error("%s: the verifier died of signal %d\n", corruption->name, WTERMSIG(status));
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
