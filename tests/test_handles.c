@@ -161,6 +161,36 @@ static void destroyed_handles_may_be_taken_anew(void **state)
     }
 }
 
+/* Full pages go back to the list of those with a free slot. */
+static void slots_that_were_given_back_are_taken_before_more_pages_are_made(void **state)
+{
+    enum { COUNT = 1000 * GC_HANDLE_SLOTS };
+    struct gc_handles handles = {0};
+    uintptr_t **slots = calloc(COUNT, sizeof *slots);
+    size_t pages = 0;
+
+    (void)state;
+    assert_non_null(slots);
+    for (int round = 0; round < 3; round++) {
+        for (size_t i = 0; i < COUNT; i++) {
+            slots[i] = gc_handles_take(&handles);
+            assert_non_null(slots[i]);
+            assert_int_equal(*slots[i], 0);
+            *slots[i] = 8 * i;
+        }
+        assert_true(round == 0 || handles.page_count == pages);
+        pages = handles.page_count;
+        assert_in_range(pages, 1000, 1100);
+        for (size_t i = 0; i < COUNT; i++) {
+            assert_int_equal(*slots[i], 8 * i);
+            gc_handles_give(&handles, slots[i]);
+            assert_true(gc_handle_is_free(*slots[i]));
+        }
+    }
+    gc_handles_destroy(&handles);
+    free(slots);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, exact_setup, world_teardown)
 #define MOVING(name) cmocka_unit_test_setup_teardown(name, moving_setup, world_teardown)
 
@@ -173,6 +203,7 @@ int main(void)
         TEST(old_handle_keeps_a_young_object),
         TEST(handles_to_one_object_stay_equal),
         TEST(handles_keep_their_address),
+        cmocka_unit_test(slots_that_were_given_back_are_taken_before_more_pages_are_made),
         cmocka_unit_test(destroyed_handles_may_be_taken_anew),
         TEST(hundred_thousand_handles_come_and_go_in_any_order),
     };

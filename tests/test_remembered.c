@@ -177,6 +177,139 @@ static void the_last_cards_may_be_the_last_that_there_are(void **state)
     }
 }
 
+/* Log and old set are full to the last word that is committed: the one behind it
+ * cannot be read. */
+static void sets_are_read_to_their_last_word_and_no_further(void **state)
+{
+    struct world *world = *state;
+    size_t count = remembered(world)->log.committed;
+    void **holders = world->root[0] = make_array(world->mutator, &gc_type_references, count);
+
+    for (size_t i = 0; i < count; i++)
+        gc_write(world->mutator, world->root[0], &holders[i], make_node(world->mutator, i));
+    make_old(world);
+    for (size_t i = 0; i < count; i++) {
+        struct node *holder = ((void **)world->root[0])[i];
+
+        gc_write(world->mutator, holder, &holder->left, make_node(world->mutator, i));
+    }
+    gc_collect(world->mutator, GC_YOUNG, NULL);
+    assert_int_equal(remembered(world)->log_before.committed, count);
+    assert_int_equal(remembered(world)->old.count, count);
+    assert_int_equal(remembered(world)->old.committed, count);
+    gc_collect(world->mutator, GC_MIDDLE, NULL);
+    for (size_t i = 0; i < count; i++) {
+        const struct node *holder = ((void **)world->root[0])[i];
+
+        assert_int_equal(holder->left->value, i);
+        assert_int_equal(gc_generation_of(world->mutator, holder->left), GC_OLD);
+    }
+}
+
+/* ---- Without room -------------------------------------------------------- */
+
+/* Nothing more fits; what it was like before. */
+static struct gc_lane fill_up(struct gc_lane *lane)
+{
+    struct gc_lane before = *lane;
+
+    lane->committed = lane->capacity = lane->count;
+    return before;
+}
+
+/* A collection may have swapped it. */
+static void give_room(struct world *world, struct gc_lane before)
+{
+    struct gc_remembered *r = remembered(world);
+    struct gc_lane *lanes[] = {&r->log, &r->log_before, &r->old, &r->old_before};
+
+    for (unsigned i = 0; i < GC_COUNT(lanes); i++)
+        if (lanes[i]->words == before.words) {
+            lanes[i]->committed = before.committed;
+            lanes[i]->capacity = before.capacity;
+        }
+}
+
+static unsigned flags_of(struct world *world, const void *object)
+{
+    const struct gc_tables *tables = gc_heap_tables(world->heap);
+
+    return tables->blocks[gc_block_of(tables, (uintptr_t)object)].flags;
+}
+
+static void make_holder(struct world *world, int kind)
+{
+    if (kind == 0)
+        world->root[0] = make_node(world->mutator, 0);
+    else
+        world->root[0] = make_array(world->mutator, &gc_type_references, kind == 1 ? 10 : 100000);
+    make_old(world);
+}
+
+/* Dead ones that refer to others: holders in none of the sets. */
+static void make_dead(struct world *world)
+{
+    struct node *dead = make_node(world->mutator, 2);
+
+    dead->left = make_node(world->mutator, 3);
+}
+
+static void what_the_log_has_no_room_for_is_found_in_its_block(void **state)
+{
+    struct world *world = *state;
+
+    for (int kind = 0; kind < 3; kind++) {
+        struct gc_lane before;
+        unsigned flags;
+
+        make_holder(world, kind);
+        flags = flags_of(world, world->root[0]);
+        before = fill_up(&remembered(world)->log);
+        make_dead(world);
+        store(world, make_node(world->mutator, 1));
+        gc_collect(world->mutator, GC_YOUNG, NULL);
+        give_room(world, before);
+
+        assert_int_equal((*(struct node **)world->root[0])->value, 1);
+        assert_int_equal(gc_generation_of(world->mutator, *(void **)world->root[0]), GC_MIDDLE);
+        assert_int_equal(count_objects(world->mutator, &node_type), kind == 0 ? 2 : 1);
+        assert_int_equal(flags_of(world, world->root[0]) & ~flags, 0);
+        assert_false(remembered(world)->lost);
+        world->root[0] = NULL;
+        gc_collect(world->mutator, GC_OLD, NULL);
+    }
+}
+
+static void what_the_old_set_has_no_room_for_is_found_in_its_block(void **state)
+{
+    struct world *world = *state;
+
+    for (int kind = 0; kind < 3; kind++) {
+        struct gc_lane before;
+        unsigned flags;
+
+        make_holder(world, kind);
+        flags = flags_of(world, world->root[0]);
+        before = fill_up(&remembered(world)->old);
+        store(world, make_node(world->mutator, 1));
+        for (int round = 0; round < 3; round++) {
+            make_dead(world);
+            gc_collect(world->mutator, GC_YOUNG, NULL);
+            assert_int_equal(gc_generation_of(world->mutator, *(void **)world->root[0]), GC_MIDDLE);
+            assert_int_equal(count_objects(world->mutator, &node_type), kind == 0 ? 2 : 1);
+            assert_true(remembered(world)->lost);
+            assert_int_equal(flags_of(world, world->root[0]) & ~flags, GC_BLOCK_ALL_REMEMBERED);
+        }
+        give_room(world, before);
+        gc_collect(world->mutator, GC_MIDDLE, NULL);
+        assert_int_equal((*(struct node **)world->root[0])->value, 1);
+        assert_int_equal(gc_generation_of(world->mutator, *(void **)world->root[0]), GC_OLD);
+        assert_false(remembered(world)->lost);
+        world->root[0] = NULL;
+        gc_collect(world->mutator, GC_OLD, NULL);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, exact_setup, world_teardown)
 
 int main(void)
@@ -189,6 +322,9 @@ int main(void)
         TEST(an_array_scanned_in_pieces_is_in_the_log_once),
         TEST(all_cards_of_an_array_are_its_own),
         TEST(the_last_cards_may_be_the_last_that_there_are),
+        TEST(sets_are_read_to_their_last_word_and_no_further),
+        TEST(what_the_log_has_no_room_for_is_found_in_its_block),
+        TEST(what_the_old_set_has_no_room_for_is_found_in_its_block),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
