@@ -112,6 +112,23 @@ static void it_ends_where_the_young_die_again(void **state)
     world_end(world);
 }
 
+/* Garbage by the heapful costs one full collection, not one each time that it
+ * has filled the room for growth. */
+static void a_full_collection_tries_the_nursery(void **state)
+{
+    struct world *world = make_adaptive();
+    uint64_t before;
+
+    (void)state;
+    fill_till_on(world);
+    world->heap->collector.pace.patience_left = 1 << 20;
+    before = stats_of(world->heap).generations[GC_OLD].collections;
+    make_garbage(world->mutator, 512 * MIB);
+    assert_in_range(stats_of(world->heap).generations[GC_OLD].collections, before, before + 2);
+    assert_false(is_on(world));
+    world_end(world);
+}
+
 /* What is promoted unvisited counts as surviving; a full collection finds the dead. */
 static void the_dead_go_at_the_next_full_collection(void **state)
 {
@@ -310,6 +327,7 @@ int main(void)
         cmocka_unit_test(what_lasts_is_born_old),
         cmocka_unit_test(a_small_heap_has_a_nursery),
         cmocka_unit_test(it_ends_where_the_young_die_again),
+        cmocka_unit_test(a_full_collection_tries_the_nursery),
         cmocka_unit_test(the_dead_go_at_the_next_full_collection),
         cmocka_unit_test(holes_are_filled_again),
         cmocka_unit_test(a_newborn_keeps_a_young_large_object),

@@ -15,7 +15,8 @@ enum {
     GROW_PERCENT = 15,    /* survival above which the nursery doubles, */
     SHRINK_PERCENT = 3,   /* below which it halves, */
     LASTING_PERCENT = 80, /* and from which a larger one may not help: */
-    LASTING_RUN = 4,      /* so many collections in a row show that it does not */
+    LASTING_RUN = 4,      /* so many collections in a row show that it does not, */
+    DOUBTFUL_RUN = 2,     /* so many that it still does not */
     LEAST_PATIENCE = 32,  /* collections before it is tried again, doubled each time */
     MOST_PATIENCE = 512,
     LIVE_PERCENT = 75,          /* most of the nursery: of what is live, */
@@ -77,6 +78,17 @@ static bool is_lasting(struct gc_pace *pace, bool lasts)
     if (pace->patience < MOST_PATIENCE)
         pace->patience *= 2;
     return true;
+}
+
+/* A full collection does not tell how many of the newborns it found dead, and
+ * there will be many more of them if those die young now: the nursery does. */
+static void doubt(struct gc_pace *pace)
+{
+    if (!pace->is_lasting)
+        return;
+    pace->is_lasting = false;
+    pace->patience_left = 0;
+    pace->lasting_run = LASTING_RUN - DOUBTFUL_RUN;
 }
 
 /* Its least is for each mutator that allocates: cores have caches of their own,
@@ -146,6 +158,7 @@ void gc_pace_after(struct gc_pace *pace, const struct gc_pace_now *now)
     } else {
         pace->count1 = pace->count2 = 0;
         pace->live_full = held;
+        doubt(pace);
     }
     pace->is_pressed = now->over_soft_limit;
     pace->trigger = saturating_add(pace->live_full, percent_of(pace->live_full, growth));
