@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/annotate.h"
 #include "base/check.h"
 
 bool gc_lock_create(struct gc_lock *lock)
@@ -26,10 +27,21 @@ void gc_lock_destroy(struct gc_lock *lock)
     (void)pthread_mutex_destroy(&lock->mutex);
 }
 
+/* Most locks are held for less time than it takes to wake a thread: a few
+ * microseconds are spent on trying. */
+enum { LOCK_TRIES = 32, LOCK_PAUSES = 4 };
+
 void gc_lock_take(struct gc_lock *lock)
 {
-    int failed = pthread_mutex_lock(&lock->mutex);
+    int failed = pthread_mutex_trylock(&lock->mutex);
 
+    for (int i = 0; failed == EBUSY && i < LOCK_TRIES; i++) {
+        for (int j = 0; j < LOCK_PAUSES; j++)
+            GC_RELAX();
+        failed = pthread_mutex_trylock(&lock->mutex);
+    }
+    if (failed == EBUSY)
+        failed = pthread_mutex_lock(&lock->mutex);
     GC_CHECK(failed == 0, "OS3");
 }
 

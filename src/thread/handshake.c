@@ -20,8 +20,8 @@
  * park     set PARKED. If STOP was set, this one was pending: take the lock,
  *          count it off, wake the stopper if it was the last.
  * unpark   clear PARKED by compare-and-swap, unless STOP is set. If it is: park
- *          what this thread has unparked already, wait under the lock until STOP
- *          is clear, and begin again. So a thread that waits runs nowhere (W4),
+ *          what this thread has unparked already, wait until STOP is clear, a
+ *          while by looking, then under the lock, and begin again. So a thread that waits runs nowhere (W4),
  *          and of two heaps that are being stopped each gets its turn.
  * poll     STOP makes fast.limit 0 (M1), so that the next allocation or safepoint
  *          takes the slow path: it parks in all heaps, and unparks.
@@ -108,13 +108,18 @@ static bool try_unpark(struct gc_mutator *mutator)
     return true;
 }
 
+/* Who sees by looking that STOP is clear needs no lock: the others are being
+ * released, too, and to stop them again takes the lock. */
 static void await_release(struct gc_mutator *mutator)
 {
     struct gc_world *world = mutator->world;
     unsigned spins = __atomic_load_n(&world->spins, __ATOMIC_RELAXED);
 
-    for (; spins > 0 && (gc_mutator_watching(mutator) & GC_WATCH_STOP); spins--)
+    for (; spins > 0; spins--) {
+        if (!(gc_mutator_watching(mutator) & GC_WATCH_STOP))
+            return;
         GC_RELAX();
+    }
     gc_world_lock(world);
     while (gc_mutator_watching(mutator) & GC_WATCH_STOP)
         gc_signal_wait(&world->released, &world->lock);

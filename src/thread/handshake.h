@@ -11,7 +11,8 @@
 #include "thread/mutator.h"
 
 /* W1  While `stopper` is set and `pending` is 0, no mutator of the world runs but
- *     the stopper's, if that has loosened; if it has not, it has the lock.
+ *     the stopper's, if that has loosened; if it has not, it has the lock. Ends
+ *     with the first whose GC_WATCH_STOP is cleared.
  * W2  `pending` counts the mutators with GC_WATCH_STOP that are not parked yet.
  * W3  GC_WATCH_STOP is set only while `stopper` is.
  * W4  No thread waits, for anything but a lock held for a short time, with a

@@ -130,9 +130,11 @@ inline try_unpark(h)
     fi
 }
 
+/* It looks for a while without the lock. */
 inline await_release(h)
 {
     do
+    :: !(watching[M(h, me)] & STOP) -> break
     :: d_step {
             !locked[h] ->
             ok = (watching[M(h, me)] & STOP) != 0;
