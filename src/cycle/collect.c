@@ -5,6 +5,7 @@
  */
 #include "cycle/phases.h"
 
+#include "base/bits.h"
 #include "os/os.h"
 #include "trace/ephemerons.h"
 
@@ -12,7 +13,8 @@ enum {
     DEMAND_MARGIN = 4,     /* a quarter more than was needed */
     KEPT_STACK = 32 << 10, /* words of the mark stack, when memory is given back */
     TEAM_BYTES = 16 << 20, /* condemned, from which a team marks */
-    MANY_HOLDERS = 256     /* in the log: what they refer to is not in cache */
+    MANY_HOLDERS = 256,    /* in the log: what they refer to is not in cache */
+    ONE_FORGOTTEN = 8      /* collections, of the mutators that allocate no more */
 };
 
 static void reach(struct gc_collector *collector, enum gc_phase phase)
@@ -38,16 +40,27 @@ static void flush_logs(struct gc_collector *collector)
         gc_flush_log(collector, mutator);
 }
 
+/* Where threads are more than cores, not each has a turn between collections:
+ * they are forgotten one by one, every so many collections. */
+static void note_allocating(struct gc_collector *collector, size_t count)
+{
+    if (collector->allocating > count && collector->collections % ONE_FORGOTTEN != 0)
+        return;
+    collector->allocating = gc_max(count, collector->allocating - (collector->allocating > count));
+    collector->spaces.apart = collector->allocating > 1;
+}
+
 /* Counts the mutators that have one. */
 static void retire_runs(struct gc_collector *collector)
 {
     struct gc_mutator *mutator = collector->world.mutators;
+    size_t count = 0;
 
-    collector->allocating = 0;
     for (; mutator != NULL; mutator = mutator->next) {
-        collector->allocating += mutator->run.block != GC_NO_BLOCK;
+        count += mutator->run.block != GC_NO_BLOCK;
         gc_mutator_retire_run(mutator, &collector->spaces);
     }
+    note_allocating(collector, count);
     for (int kind = 0; kind <= GC_BLOCK_AMBIGUOUS; kind++)
         gc_young_run_close(&collector->spaces, &collector->born_pinned[kind]);
     gc_young_run_close(&collector->spaces, &collector->idle_run);

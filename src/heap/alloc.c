@@ -147,6 +147,13 @@ static void *take_from_run(const struct request *request)
     return object;
 }
 
+static bool is_due(const gc_heap *heap)
+{
+    const struct gc_collector *collector = &heap->collector;
+
+    return heap->disabled == 0 && collector->spaces.handed_bytes >= collector->pace.nursery;
+}
+
 static void *take_from_next_run(const struct request *request)
 {
     struct gc_spaces *spaces = &request->heap->collector.spaces;
@@ -155,6 +162,23 @@ static void *take_from_next_run(const struct request *request)
     gc_heap_lock(request->heap);
     open = gc_mutator_refill(request->mutator, spaces, request->bytes + request->padding);
     gc_heap_unlock(request->heap);
+    gc_mutator_open(request->mutator);
+    return open ? take_from_run(request) : NULL;
+}
+
+/* The same unless a collection is due, with the lock taken once. */
+static void *take_unless_due(const struct request *request, bool *due)
+{
+    struct gc_spaces *spaces = &request->heap->collector.spaces;
+    bool open = false;
+
+    gc_heap_lock(request->heap);
+    *due = is_due(request->heap);
+    if (!*due)
+        open = gc_mutator_refill(request->mutator, spaces, request->bytes + request->padding);
+    gc_heap_unlock(request->heap);
+    if (*due)
+        return NULL;
     gc_mutator_open(request->mutator);
     return open ? take_from_run(request) : NULL;
 }
@@ -338,13 +362,6 @@ static void *take_after_collecting(const struct request *request)
 
 /* ---- The slow path, whole ---- */
 
-static bool is_due(const gc_heap *heap)
-{
-    const struct gc_collector *collector = &heap->collector;
-
-    return heap->disabled == 0 && collector->spaces.handed_bytes >= collector->pace.nursery;
-}
-
 /* All threads are stopped. */
 static void collect_as_due(gc_heap *heap, gc_reason stress)
 {
@@ -419,6 +436,7 @@ void *gc_alloc_slow(gc_mutator *mutator, const gc_type *type, size_t length)
 {
     struct request request = {.mutator = mutator, .type = type, .length = length};
     void *object = NULL;
+    bool due;
 
     gc_check_may_collect(mutator, "gc_alloc");
     request.heap = mutator->heap;
@@ -429,10 +447,15 @@ void *gc_alloc_slow(gc_mutator *mutator, const gc_type *type, size_t length)
         return NULL;
     if (gc_mutator_watching(mutator))
         gc_heap_attend(mutator);
-    if (!is_large(&request) && block_kind(type) == GC_BLOCK_SMALL)
+    if (!is_large(&request) && block_kind(type) == GC_BLOCK_SMALL) {
         object = take_from_run(&request);
+        if (object == NULL)
+            object = take_unless_due(&request, &due);
+    } else {
+        due = is_due_now(request.heap);
+    }
     if (object == NULL) {
-        if (is_due_now(request.heap))
+        if (due)
             gc_world_stop(mutator, collect_if_due, NULL);
         object = take(&request);
     }

@@ -141,6 +141,7 @@ void gc_run_record(struct gc_tables *tables, uintptr_t from, uintptr_t to, bool 
 {
     uintptr_t object, at = from;
 
+    tables->blocks[gc_block_of(tables, from)].recorded = 1;
     while (at < to) {
         uintptr_t start = at;
 

@@ -59,6 +59,7 @@ struct gc_block {
     uint8_t generation;
     uint8_t kind;
     uint8_t flags;
+    uint8_t recorded; /* starts were recorded in it, or lines */
 };
 
 struct gc_tables {

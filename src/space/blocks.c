@@ -7,6 +7,9 @@
 
 #include <string.h>
 
+/* Blocks side by side that a mutator looks for, and in how many chunks. */
+enum { MANY = 32, SOME = 8, MOST_LOOKED = 8 };
+
 bool gc_blocks_create(struct gc_blocks *blocks, struct gc_tables *tables)
 {
     size_t count = tables->bytes >> GC_CHUNK_LOG2;
@@ -248,6 +251,45 @@ uint32_t gc_block_take(struct gc_blocks *blocks, enum gc_taker taker)
     return block_index(index, block);
 }
 
+static bool may_take(const struct gc_chunk *chunk, uint64_t wanted)
+{
+    return chunk->use != GC_CHUNK_LARGE && (chunk->free & chunk->touched & wanted) == wanted;
+}
+
+/* So many free blocks side by side that hold memory. */
+static uint32_t find_side_by_side(const struct gc_blocks *blocks, unsigned count)
+{
+    size_t end = gc_min(blocks->chunks_high, blocks->small_hint + MOST_LOOKED);
+
+    for (size_t i = blocks->small_hint; i < end; i++)
+        for (unsigned first = 0; first < GC_CHUNK_BLOCKS; first += count)
+            if (may_take(&blocks->chunks[i], gc_bit_run(first, count)))
+                return block_index(i, first);
+    return GC_NO_BLOCK;
+}
+
+uint32_t gc_block_take_near(struct gc_blocks *blocks, uint32_t near)
+{
+    size_t index = near / GC_CHUNK_BLOCKS;
+
+    if (index >= blocks->chunks_high ||
+        !may_take(&blocks->chunks[index], (uint64_t)1 << near % GC_CHUNK_BLOCKS)) {
+        near = find_side_by_side(blocks, MANY);
+        if (near == GC_NO_BLOCK)
+            near = find_side_by_side(blocks, SOME);
+        index = near / GC_CHUNK_BLOCKS;
+    }
+    if (near == GC_NO_BLOCK || gc_blocks_room(blocks, GC_FOR_MUTATOR) < GC_BLOCK_BYTES)
+        return gc_block_take(blocks, GC_FOR_MUTATOR);
+    if (blocks->chunks[index].use == GC_CHUNK_IDLE) {
+        if (!open_chunk(blocks, index, GC_CHUNK_SMALL, true))
+            return GC_NO_BLOCK;
+        blocks->small_hint = gc_min(blocks->small_hint, index);
+    }
+    note_taken(blocks, index, near % GC_CHUNK_BLOCKS, 1, GC_BLOCK_BYTES);
+    return near;
+}
+
 /* Notes which of a run of blocks may still hold something of earlier objects. */
 static void note_dirty(struct gc_blocks *blocks, size_t index, unsigned first, unsigned count)
 {
@@ -387,11 +429,21 @@ static void clear_if_set(void *table, size_t bytes)
         memset(table, 0, bytes);
 }
 
+/* Nothing is in the tables for what was bumped and died before anyone looked.
+ * A quarantine forgets the flags. */
+static bool is_clear(const struct gc_block *info)
+{
+    return info->kind == GC_BLOCK_SMALL && !info->recorded &&
+           !(info->flags & (GC_BLOCK_SWEPT | GC_BLOCK_HAS_PINS | GC_BLOCK_PROTECTED));
+}
+
 static void clear_tables(struct gc_tables *tables, uint32_t block)
 {
-    clear_if_set(gc_block_bits(tables->starts, block), GC_BLOCK_WORDS * sizeof(uint64_t));
-    clear_if_set(gc_block_bits(tables->marks, block), GC_BLOCK_WORDS * sizeof(uint64_t));
-    clear_if_set(gc_block_lines(tables, block), GC_BLOCK_LINES);
+    if (!is_clear(&tables->blocks[block])) {
+        clear_if_set(gc_block_bits(tables->starts, block), GC_BLOCK_WORDS * sizeof(uint64_t));
+        clear_if_set(gc_block_bits(tables->marks, block), GC_BLOCK_WORDS * sizeof(uint64_t));
+        clear_if_set(gc_block_lines(tables, block), GC_BLOCK_LINES);
+    }
     tables->blocks[block] = (struct gc_block){.next = GC_NO_BLOCK, .next_hole = GC_NO_BLOCK};
     gc_state_set(tables, block, 0);
 }

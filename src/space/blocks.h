@@ -52,6 +52,11 @@ void gc_blocks_destroy(struct gc_blocks *blocks);
  * and state are the taker's to set. */
 uint32_t gc_block_take(struct gc_blocks *blocks, enum gc_taker taker);
 
+/* The same for one of several mutators: `near` if it is free and holds memory,
+ * else the first of many side by side, so that each takes what it had before
+ * the last collection, which may still be in its processor's cache. */
+uint32_t gc_block_take_near(struct gc_blocks *blocks, uint32_t near);
+
 /* `bytes` for one large object, from a block's beginning: the first of its
  * blocks. What it holds is undefined until it is zeroed, which concerns nobody
  * but the taker. */

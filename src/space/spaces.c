@@ -52,11 +52,22 @@ static void end_run(struct gc_run *run)
     run->block = GC_NO_BLOCK;
 }
 
+static uint32_t take_near(struct gc_spaces *spaces, struct gc_run *run)
+{
+    uint32_t block = gc_block_take_near(spaces->blocks, run->near);
+
+    run->near = block + 1;
+    if (run->home == GC_NO_BLOCK)
+        run->home = block;
+    return block;
+}
+
 /* Takes a free block into a generation and opens it whole. */
 static bool open_free_block(struct gc_spaces *spaces, struct gc_run *run, unsigned generation,
                             enum gc_block_kind kind, enum gc_taker taker)
 {
-    uint32_t block = gc_block_take(spaces->blocks, taker);
+    bool near = spaces->apart && generation == GC_YOUNG && taker == GC_FOR_MUTATOR;
+    uint32_t block = near ? take_near(spaces, run) : gc_block_take(spaces->blocks, taker);
     uintptr_t start;
 
     if (block == GC_NO_BLOCK)
@@ -142,6 +153,9 @@ void gc_young_run_close(struct gc_spaces *spaces, struct gc_run *run)
 {
     take_back(spaces, run);
     close_run(spaces, run);
+    if (run->home != GC_NO_BLOCK)
+        run->near = run->home;
+    run->home = GC_NO_BLOCK;
 }
 
 void gc_run_zero(const struct gc_run *run)

@@ -35,6 +35,8 @@ struct gc_run {
     uint32_t block;  /* GC_NO_BLOCK if none is open */
     uint32_t line;   /* where to look for the block's next hole */
     bool whole;      /* the block was wholly free */
+    uint32_t near;   /* mutators' runs: block to take next, if it is free, */
+    uint32_t home;   /* and the first taken since the last collection, or GC_NO_BLOCK */
     size_t redzones; /* mutators' runs: bytes of red zones, which count as unused */
     /* Collectors' runs: what was copied through it, over all its blocks. */
     uintptr_t tallied; /* up to here */
@@ -50,6 +52,7 @@ struct gc_spaces {
     uint32_t old_holes;                           /* gen2 blocks with room */
     uint32_t births;                              /* gen2 blocks with objects born there */
     bool pretenures;     /* what mutators allocate in small blocks is born in gen2 */
+    bool apart;          /* several take blocks: each near its last */
     size_t handed_bytes; /* to mutators since the last collection */
 };
 

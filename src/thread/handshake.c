@@ -21,8 +21,9 @@
  *          count it off, wake the stopper if it was the last.
  * unpark   clear PARKED by compare-and-swap, unless STOP is set. If it is: park
  *          what this thread has unparked already, wait until STOP is clear, a
- *          while by looking, then under the lock, and begin again. So a thread that waits runs nowhere (W4),
- *          and of two heaps that are being stopped each gets its turn.
+ *          while by looking, then under the lock, and begin again. So a thread
+ *          that waits runs nowhere (W4), and of two heaps that are being stopped
+ *          each gets its turn.
  * poll     STOP makes fast.limit 0 (M1), so that the next allocation or safepoint
  *          takes the slow path: it parks in all heaps, and unparks.
  * attach   wait, parked in all other heaps, until there is no stopper.
