@@ -267,6 +267,7 @@ void gc_cycle_run(struct gc_collector *collector, const struct gc_request *reque
     collector->goes_on = request->goes_on;
     retire_runs(collector);
     flush_logs(collector);
+    gc_check_seals(collector, request->generation);
     if (gc_shall_promote_all(collector, request)) {
         promote_all(collector, request, started);
         return;

@@ -7,6 +7,10 @@
 
 #include "cycle/collector.h"
 
+/* Hardened heaps: ends the program if a header that a collection of generations
+ * 0 to `oldest` will read was overwritten. */
+void gc_check_seals(const struct gc_collector *collector, unsigned oldest);
+
 /* Makes what was born in gen2 known to the tables, and arms it, or, unless this
  * collection `promotes` all that is young, enters it in the log. */
 void gc_adopt_births(struct gc_collector *collector, bool promotes);

@@ -13,6 +13,8 @@
  */
 #include "cycle/phases.h"
 
+#include "memory/seals.h"
+
 /* ---- What was born ---- */
 
 struct births {
@@ -44,6 +46,8 @@ static void adopt_block(struct gc_collector *collector, uint32_t block, gc_settl
     struct gc_generation *old = &collector->spaces.generations[GC_OLD];
     struct births births = {.collector = collector};
 
+    if (collector->tables.seals != NULL)
+        gc_seals_check(&collector->tables, block, !collector->quarantine.keeps);
     gc_block_settle(&collector->tables, block, visit, &births);
     collector->tables.live[block] += (uint16_t)(births.bytes >> GC_GRANULE_LOG2);
     old->bytes += births.bytes;

@@ -7,6 +7,7 @@
 #include "cycle/phases.h"
 
 #include "memory/forbid.h"
+#include "memory/seals.h"
 
 #include <string.h>
 
@@ -105,6 +106,8 @@ static void keep_block(struct gc_collector *collector, uint32_t block, unsigned 
     if (collector->quarantine.keeps)
         gc_quarantine_poison(&collector->quarantine, block, collector->collections + 1);
     count_in_place(collector, age, adopt_marks(tables, block), bytes);
+    if (tables->seals != NULL)
+        gc_scrub_gaps(tables, block, !collector->quarantine.keeps);
     if (GC_FORBIDS && !collector->quarantine.keeps)
         gc_forbid_gaps(tables, block);
     if (info->flags & GC_BLOCK_HAS_PINS)

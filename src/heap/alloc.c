@@ -5,6 +5,7 @@
  */
 #include "heap/heap.h"
 #include "memory/forbid.h"
+#include "memory/seals.h"
 #include "os/os.h"
 
 const gc_type gc_type_bytes = GC_TYPE_LEAF_ARRAY("bytes", unsigned char);
@@ -67,12 +68,15 @@ static uintptr_t aligned(const struct request *request, uintptr_t start)
 /* Writes the header, and what else makes an object known. */
 static void *finish(const struct request *request, uintptr_t start)
 {
+    const struct gc_tables *tables = &request->heap->collector.tables;
     uintptr_t object = start + gc_prefix_bytes(request->type) + GC_HEADER_BYTES;
 
     gc_allow(start, object + request->type->size + request->length * request->type->element_size);
     if (request->type->element_size != 0)
         gc_header(object)[-1] = (uint64_t)request->length << 2 | GC_LENGTH_TAG;
     *gc_header(object) = (uint64_t)(uintptr_t)request->type;
+    if (tables->seals != NULL)
+        gc_seal(tables, object);
     return (void *)object;
 }
 

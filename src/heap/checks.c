@@ -4,6 +4,7 @@
  * names the function and the cause.
  */
 #include "heap/heap.h"
+#include "memory/seals.h"
 #include "os/os.h"
 
 static const char not_from_here[] = "called from a callback that may not call it";
@@ -62,6 +63,16 @@ void gc_check_object(gc_heap *heap, const void *object, const char *function)
         gc_misuse(function, no_reference);
 }
 
+/* A hardened heap knows at once where its objects are. */
+static void check_sealed(const struct gc_tables *tables, uintptr_t address, const char *function)
+{
+    if (address % GC_GRANULE_BYTES != 0 || !gc_in_range(tables, address - GC_HEADER_BYTES) ||
+        gc_state_of(tables, gc_block_of(tables, address - GC_HEADER_BYTES)) == 0 ||
+        !gc_is_sealed(tables, address))
+        gc_misuse(function, no_reference);
+    gc_seal_check(tables, address);
+}
+
 void gc_check_object_quickly(gc_heap *heap, const void *object, const char *function)
 {
     const struct gc_tables *tables = &heap->collector.tables;
@@ -69,6 +80,8 @@ void gc_check_object_quickly(gc_heap *heap, const void *object, const char *func
 
     if (object == NULL || gc_is_checking(heap))
         gc_check_object(heap, object, function);
+    else if (tables->seals != NULL)
+        check_sealed(tables, address, function);
     else if (address % GC_GRANULE_BYTES != 0 || !gc_in_range(tables, address) ||
              gc_state_of(tables, gc_block_of(tables, address)) == 0)
         gc_misuse(function, no_reference);

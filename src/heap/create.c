@@ -86,13 +86,18 @@ static bool reserve_memory(struct gc_collector *collector, const struct gc_setti
     size_t limit_words = gc_min(settings->options.hard_limit, bytes) / sizeof(uintptr_t);
     size_t stack = gc_max(limit_words / STACK_SHARE, LEAST_LANE);
     size_t lane = gc_max(limit_words / LANE_SHARE, LEAST_LANE);
+    bool hardens = settings->options.harden == GC_HARDEN_ON;
+    uint64_t key[2];
 
+    if (hardens && !gc_os.random(key, sizeof key))
+        return false;
     if (settings->stress & GC_STRESS_TINY_STACK)
         stack = 1;
     collector->range = gc_os.reserve(bytes, GC_CHUNK_BYTES);
     collector->range_bytes = bytes;
     if (collector->range == NULL ||
-        !gc_tables_create(&collector->tables, (uintptr_t)collector->range, bytes) ||
+        !gc_tables_create(&collector->tables, (uintptr_t)collector->range, bytes,
+                          hardens ? key : NULL) ||
         !gc_blocks_create(&collector->blocks, &collector->tables))
         return false;
     gc_spaces_create(&collector->spaces, &collector->tables, &collector->blocks);

@@ -87,6 +87,8 @@ gc_status gc_mutator_attach(gc_heap *heap, gc_mutator **mutator)
         gc_mutator_take_run(made, &collector->idle_run);
         if (collector->stress & GC_STRESS_COLLECT)
             gc_mutator_watch(made, GC_WATCH_STRESS);
+        if (collector->tables.seals != NULL)
+            gc_mutator_watch(made, GC_WATCH_SEAL);
         *mutator = made;
     } else {
         give_mutator(heap, made);

@@ -22,6 +22,7 @@ static const struct choice stacks[] = {
     {"ambiguous", GC_STACKS_AMBIGUOUS}, {"exact", GC_STACKS_EXACT}, {NULL, 0}};
 static const struct choice barriers[] = {
     {"all", GC_BARRIERS_ALL}, {"none", GC_BARRIERS_NONE}, {NULL, 0}};
+static const struct choice hardens[] = {{"off", GC_HARDEN_OFF}, {"on", GC_HARDEN_ON}, {NULL, 0}};
 static const struct choice stresses[] = {{"none", 0},
                                          {"collect", GC_STRESS_COLLECT},
                                          {"evacuate-all", GC_STRESS_EVACUATE_ALL},
@@ -120,6 +121,7 @@ static const struct choice_setting choice_settings[] = {
     {"check", checks, offsetof(struct gc_settings, options.check)},
     {"stacks", stacks, offsetof(struct gc_settings, options.stacks)},
     {"barriers", barriers, offsetof(struct gc_settings, options.barriers)},
+    {"harden", hardens, offsetof(struct gc_settings, options.harden)},
     {NULL, NULL, 0}};
 
 struct number_setting {
@@ -183,7 +185,7 @@ static gc_status set_one(struct gc_settings *settings, const char *name, char *v
         if (strcmp(s->name, name) == 0)
             return set_number(settings, s, value, why);
     return refuse(why, name, NULL,
-                  "no such option: there are check, stress, stacks, barriers, hard-limit, "
+                  "no such option: there are check, stress, stacks, barriers, harden, hard-limit, "
                   "soft-limit, nursery-min, nursery-max, threshold1, threshold2, growth, gc-share, "
                   "decommit-delay, workers, watchdog-ms, stress-every, stress-seed");
 }
@@ -266,6 +268,8 @@ static gc_status check_bounds(const gc_options *options, char *why)
         return refuse(why, "barriers", NULL, "no such value");
     if ((unsigned)options->check > GC_CHECK_DEEP)
         return refuse(why, "check", NULL, "no such value");
+    if ((unsigned)options->harden > GC_HARDEN_ON)
+        return refuse(why, "harden", NULL, "no such value");
     return GC_OK;
 }
 

@@ -7,6 +7,7 @@
 #include "inspect/verify.h"
 
 #include "memory/forbid.h"
+#include "memory/seals.h"
 #include "trace/remembered.h"
 
 enum { LEAST_ADDRESS = 4096, HIGHEST_BIT = 47, MOST_ALIGNMENT = 64 };
@@ -52,6 +53,8 @@ static bool verify_header(struct gc_verifier *verifier, uintptr_t object)
     else if (type->element_size != 0 &&
              (gc_peek(object - 2 * GC_HEADER_BYTES) & GC_WORD_TAGS) != GC_LENGTH_TAG)
         gc_fault_object(verifier, "is an array, but has no length before its header");
+    else if (verifier->tables->seals != NULL && !gc_seal_fits(verifier->tables, object))
+        gc_fault_object(verifier, "has a header that does not fit its seal (E1)");
     else
         verifier->type = type;
     return verifier->type != NULL;

@@ -27,6 +27,7 @@ enum {
     GC_BLOCK_LINES = GC_BLOCK_BYTES / GC_LINE_BYTES,
     GC_BLOCK_GRANULES = GC_BLOCK_BYTES / GC_GRANULE_BYTES,
     GC_BLOCK_WORDS = GC_BLOCK_GRANULES / 64, /* of a bitmap */
+    GC_BLOCK_SEALS = GC_BLOCK_GRANULES / 2,
     GC_CHUNK_BLOCKS = GC_CHUNK_BYTES / GC_BLOCK_BYTES,
 
     /* The largest object, header included, that shares a block. */

@@ -15,20 +15,31 @@ static const struct table_part parts[] = {
     {offsetof(struct gc_tables, starts), GC_BLOCK_WORDS * sizeof(uint64_t)},
     {offsetof(struct gc_tables, marks), GC_BLOCK_WORDS * sizeof(uint64_t)},
     {offsetof(struct gc_tables, lines), GC_BLOCK_LINES},
+    {offsetof(struct gc_tables, seals), GC_BLOCK_SEALS * sizeof(uint16_t)},
     {offsetof(struct gc_tables, blocks), sizeof(struct gc_block)},
     /* Looked up for any address in the range, hence committed whole: */
     {offsetof(struct gc_tables, state), sizeof(uint8_t)},
     {offsetof(struct gc_tables, live), sizeof(uint16_t)},
 };
 
-enum { PARTS = sizeof parts / sizeof parts[0], CHUNK_PARTS = PARTS - 2 };
+enum {
+    PARTS = sizeof parts / sizeof parts[0],
+    CHUNK_PARTS = PARTS - 2,
+    SEALS = 3, /* of no bytes, unless the heap is hardened */
+    GIVEN_PARTS = SEALS + 1
+};
 
-size_t gc_tables_bytes_per_block(void)
+static size_t part_per_block(const struct gc_tables *tables, int part)
+{
+    return part == SEALS && tables->seals == NULL ? 0 : parts[part].per_block;
+}
+
+size_t gc_tables_bytes_per_block(const struct gc_tables *tables)
 {
     size_t bytes = 0;
 
     for (int i = 0; i < PARTS; i++)
-        bytes += parts[i].per_block;
+        bytes += part_per_block(tables, i);
     return bytes;
 }
 
@@ -42,7 +53,7 @@ static uintptr_t part_address(const struct gc_tables *tables, int part)
 static void part_pages(const struct gc_tables *tables, int part, size_t chunk, uintptr_t *from,
                        uintptr_t *to)
 {
-    size_t bytes = parts[part].per_block * GC_CHUNK_BLOCKS;
+    size_t bytes = part_per_block(tables, part) * GC_CHUNK_BLOCKS;
     uintptr_t start = part_address(tables, part) + chunk * bytes;
 
     *from = gc_round_down(start, gc_os_page_bytes());
@@ -50,18 +61,21 @@ static void part_pages(const struct gc_tables *tables, int part, size_t chunk, u
 }
 
 /* Addresses for one part: whole chunks, and the guard page behind it. */
-static size_t part_room(int part, size_t blocks)
+static size_t part_room(int part, size_t blocks, bool hardened)
 {
-    return gc_round_up(parts[part].per_block * blocks, GC_CHUNK_BYTES) + gc_os_page_bytes();
+    size_t per_block = part != SEALS || hardened ? parts[part].per_block : 0;
+
+    return gc_round_up(per_block * blocks, GC_CHUNK_BYTES) + gc_os_page_bytes();
 }
 
-bool gc_tables_create(struct gc_tables *tables, uintptr_t base, size_t bytes)
+bool gc_tables_create(struct gc_tables *tables, uintptr_t base, size_t bytes,
+                      const uint64_t *seal_key)
 {
     size_t blocks = bytes >> GC_BLOCK_LOG2, total = gc_os_page_bytes();
     uintptr_t next;
 
     for (int i = 0; i < PARTS; i++)
-        total += part_room(i, blocks);
+        total += part_room(i, blocks, seal_key != NULL);
     tables->reservation = gc_os.reserve(total, gc_os_page_bytes());
     if (tables->reservation == NULL)
         return false;
@@ -72,8 +86,12 @@ bool gc_tables_create(struct gc_tables *tables, uintptr_t base, size_t bytes)
     next = (uintptr_t)tables->reservation + gc_os_page_bytes();
     for (int i = 0; i < PARTS; i++) {
         gc_store_word((char *)tables + parts[i].offset, next);
-        next += part_room(i, blocks);
+        next += part_room(i, blocks, seal_key != NULL);
     }
+    if (seal_key == NULL)
+        tables->seals = NULL;
+    else
+        memcpy(tables->seal_key, seal_key, sizeof tables->seal_key);
     for (int i = CHUNK_PARTS; i < PARTS; i++) {
         size_t part_bytes = gc_round_up(parts[i].per_block * blocks, gc_os_page_bytes());
 
@@ -98,19 +116,20 @@ bool gc_tables_commit(struct gc_tables *tables, size_t chunk)
         uintptr_t from, to;
 
         part_pages(tables, i, chunk, &from, &to);
-        if (!gc_os.commit((void *)from, to - from))
+        if (from < to && !gc_os.commit((void *)from, to - from))
             return false;
     }
     return true;
 }
 
-/* Starts, marks and lines; the rest is small. */
+/* Starts, marks, lines and seals; the rest is small. */
 void gc_tables_decommit(struct gc_tables *tables, uint32_t first, uint32_t count)
 {
-    for (int i = 0; i < 3; i++) {
-        uintptr_t start = part_address(tables, i) + first * parts[i].per_block;
+    for (int i = 0; i < GIVEN_PARTS; i++) {
+        size_t bytes = part_per_block(tables, i);
+        uintptr_t start = part_address(tables, i) + first * bytes;
         uintptr_t from = gc_round_up(start, gc_os_page_bytes());
-        uintptr_t to = gc_round_down(start + count * parts[i].per_block, gc_os_page_bytes());
+        uintptr_t to = gc_round_down(start + count * bytes, gc_os_page_bytes());
 
         if (from < to)
             gc_os.decommit((void *)from, to - from);
@@ -151,6 +170,16 @@ void gc_run_record(struct gc_tables *tables, uintptr_t from, uintptr_t to, bool 
         if (lines)
             gc_lines_occupy(tables, start, at);
     }
+}
+
+void gc_run_visit(uintptr_t from, uintptr_t to, void (*visit)(uintptr_t object, void *data),
+                  void *data)
+{
+    uintptr_t object, at = from;
+
+    while (at < to)
+        if (next_object(&at, &object))
+            visit(object, data);
 }
 
 void gc_block_parse_to(struct gc_tables *tables, uint32_t block, uintptr_t to)

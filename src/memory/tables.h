@@ -72,16 +72,20 @@ struct gc_tables {
     uint64_t *starts; /* by granule: a header is here */
     uint64_t *marks;  /* by granule: that object was reached */
     uint8_t *lines;   /* by line: 1 if occupied; large arrays: their cards */
+    uint16_t *seals;  /* by two granules (seals.h); NULL unless hardened */
+    uint64_t seal_key[2];
     void *reservation;
     size_t reservation_bytes;
 };
 
-/* Reserves tables for the range; false without address space. */
-bool gc_tables_create(struct gc_tables *tables, uintptr_t base, size_t bytes);
+/* Reserves tables for the range, those of a hardened heap if it has a key;
+ * false without address space. */
+bool gc_tables_create(struct gc_tables *tables, uintptr_t base, size_t bytes,
+                      const uint64_t *seal_key);
 void gc_tables_destroy(struct gc_tables *tables);
 
 /* Bytes of tables that describe one block. */
-size_t gc_tables_bytes_per_block(void);
+size_t gc_tables_bytes_per_block(const struct gc_tables *tables);
 
 /* Commits the tables of one chunk. */
 bool gc_tables_commit(struct gc_tables *tables, size_t chunk);
@@ -103,6 +107,10 @@ void gc_block_settle(struct gc_tables *tables, uint32_t block, gc_settled_fn *vi
 /* Records the starts and, if `lines`, the lines of the objects that stand one
  * after another from `from` to `to`, in one block. */
 void gc_run_record(struct gc_tables *tables, uintptr_t from, uintptr_t to, bool lines);
+
+/* Calls `visit` for the objects that stand so. */
+void gc_run_visit(uintptr_t from, uintptr_t to, void (*visit)(uintptr_t object, void *data),
+                  void *data);
 
 /* The last object of `block`, as its starts have it, whose header is at
  * `address` or before it, or 0. */

@@ -32,6 +32,8 @@ struct gc_os {
     void *(*allocate)(size_t bytes);
     void *(*resize)(void *old, size_t bytes);
     void (*free)(void *old);
+    /* Fills memory with what nobody can guess. */
+    bool (*random)(void *bytes, size_t count);
 };
 
 extern struct gc_os gc_os; /* the system's own; tests put theirs here */

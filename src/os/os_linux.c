@@ -99,6 +99,11 @@ static void *resize(void *old, size_t bytes)
     return realloc(old, gc_max(bytes, 1));
 }
 
+static bool random_bytes(void *bytes, size_t count)
+{
+    return getentropy(bytes, count) == 0;
+}
+
 struct gc_os gc_os = {
     .reserve = reserve,
     .release = release,
@@ -109,6 +114,7 @@ struct gc_os gc_os = {
     .allocate = allocate,
     .resize = resize,
     .free = free,
+    .random = random_bytes,
 };
 
 size_t gc_os_page_bytes(void)

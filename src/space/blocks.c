@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "memory/forbid.h"
+#include "memory/seals.h"
 #include "os/os.h"
 
 #include <string.h>
@@ -21,7 +22,7 @@ bool gc_blocks_create(struct gc_blocks *blocks, struct gc_tables *tables)
 
 static size_t table_bytes(const struct gc_blocks *blocks)
 {
-    return (blocks->touched_bytes >> GC_BLOCK_LOG2) * gc_tables_bytes_per_block();
+    return (blocks->touched_bytes >> GC_BLOCK_LOG2) * gc_tables_bytes_per_block(blocks->tables);
 }
 
 size_t gc_blocks_committed(const struct gc_blocks *blocks)
@@ -245,7 +246,7 @@ uint32_t gc_block_take(struct gc_blocks *blocks, enum gc_taker taker)
     }
     block = gc_lowest_bit(blocks->chunks[index].free);
     if (!(blocks->chunks[index].touched >> block & 1) &&
-        !make_room(blocks, GC_BLOCK_BYTES + gc_tables_bytes_per_block(), taker))
+        !make_room(blocks, GC_BLOCK_BYTES + gc_tables_bytes_per_block(blocks->tables), taker))
         return GC_NO_BLOCK;
     note_taken(blocks, index, block, 1, GC_BLOCK_BYTES);
     return block_index(index, block);
@@ -466,6 +467,11 @@ void gc_block_give(struct gc_blocks *blocks, uint32_t block, uint32_t count)
 {
     uint32_t left = count, next = block;
 
+    if (blocks->tables->seals != NULL)
+        gc_scrub(blocks->tables, gc_block_start(blocks->tables, block),
+                 gc_block_start(blocks->tables, block + count) -
+                     blocks->tables->blocks[block].untouched,
+                 true);
     /* What is free counts whole. */
     blocks->touched_bytes += blocks->tables->blocks[block].untouched;
     for (uint32_t i = block; i < block + count; i++)

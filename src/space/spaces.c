@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "memory/forbid.h"
+#include "memory/seals.h"
 
 void gc_spaces_create(struct gc_spaces *spaces, struct gc_tables *tables, struct gc_blocks *blocks)
 {
@@ -212,6 +213,8 @@ void gc_copy_run_sync(struct gc_spaces *spaces, struct gc_run *run)
 {
     if (run->block == GC_NO_BLOCK)
         return;
+    if (spaces->tables->seals != NULL)
+        gc_seal_run(spaces->tables, run->from, run->bump);
     run->bytes += run->bump - run->tallied;
     run->tallied = run->bump;
     if (run->whole) {

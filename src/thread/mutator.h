@@ -31,7 +31,8 @@ enum {
     GC_WATCH_VISIT = 4,      /* the heap is being visited: an allocation is misuse */
     GC_WATCH_FINALIZERS = 8, /* some are due, and shall run at safepoints */
     GC_WATCH_STOP = 16,      /* another thread waits for this one to stop */
-    GC_WATCH_PARKED = 32     /* this one does not use the heap now */
+    GC_WATCH_PARKED = 32,    /* this one does not use the heap now */
+    GC_WATCH_SEAL = 64       /* hardened: each object is sealed when it is made */
 };
 
 /* bump and limit of a mutator without a run. */

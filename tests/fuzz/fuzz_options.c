@@ -21,7 +21,8 @@ static const char *const names[] = {
     "check",       "stress",      "stacks",         "barriers",         "hard-limit",
     "soft-limit",  "nursery-min", "nursery-max",    "threshold1",       "threshold2",
     "growth",      "gc-share",    "hard_limit",     "gc_share_percent", "decommit-delay",
-    "nursery_min", "nursery_max", "decommit_delay", "settings",
+    "nursery_min", "nursery_max", "decommit_delay", "settings",         "harden",
+    "workers",     "watchdog-ms", "stress-every",   "stress-seed",
 };
 
 /* The reason begins with the name of an option, or with a piece of the text. */

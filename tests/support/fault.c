@@ -5,7 +5,7 @@
 
 #include "os/os.h"
 
-enum { FAULT_KINDS = 7 };
+enum { FAULT_KINDS = 8 };
 
 static struct {
     pthread_mutex_t lock; /* guards the rest but `system` */
@@ -96,6 +96,11 @@ static bool advise_huge(void *start, size_t bytes, bool wanted)
     return !must_fail(FAULT_ADVISE) && fault.system.advise_huge(start, bytes, wanted);
 }
 
+static bool random_bytes(void *bytes, size_t count)
+{
+    return !must_fail(FAULT_RANDOM) && fault.system.random(bytes, count);
+}
+
 static void *allocate(size_t bytes)
 {
     void *memory = must_fail(FAULT_ALLOCATE) ? NULL : fault.system.allocate(bytes);
@@ -146,6 +151,7 @@ void fault_install(void)
         .allocate = allocate,
         .resize = resize,
         .free = free_memory,
+        .random = random_bytes,
     };
 }
 

@@ -26,7 +26,8 @@ enum {
     FAULT_ADVISE = 1 << 4,
     FAULT_ALLOCATE = 1 << 5,
     FAULT_RESIZE = 1 << 6,
-    FAULT_ALL = (1 << 7) - 1
+    FAULT_RANDOM = 1 << 7,
+    FAULT_ALL = (1 << 8) - 1
 };
 
 /* Puts the wrapper over `gc_os`, disarmed, with every count at 0. What was

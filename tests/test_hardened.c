@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Hardened heaps: what a program's overflow does to a header ends the program
+ * before a collection believes it, and what was freed is zero.
+ */
+#include "memory/seals.h"
+#include "support/child.h"
+#include "support/doomed.h"
+#include "support/fault.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "heap/heap.h"
+
+enum { TEXT = 400, LARGE = 100000 };
+
+struct text {
+    char bytes[16];
+};
+static const gc_type text_type = GC_TYPE_LEAF("text", struct text);
+
+static gc_options hardened(void)
+{
+    gc_options options = test_options();
+
+    options.harden = GC_HARDEN_ON;
+    options.check = GC_CHECK_OFF;
+    options.stacks = GC_STACKS_EXACT;
+    return options;
+}
+
+static int setup(void **state)
+{
+    gc_options options = hardened();
+
+    *state = world_make(&options);
+    return 0;
+}
+
+static struct gc_tables *tables_of(const struct world *world)
+{
+    return &world->heap->collector.tables;
+}
+
+/* ---- What ends the program ---------------------------------------------- */
+
+/* One after another in the nursery; the first tells what the others were. */
+struct scene {
+    struct world *world;
+    struct node *other;
+    struct text *text;
+    struct node *node;
+    unsigned char *array; /* of 100 bytes */
+};
+
+static struct scene set_scene(struct world *world)
+{
+    struct scene scene = {.world = world};
+
+    world->root[0] = scene.other = make_node(world->mutator, 1);
+    world->root[4] = make_array(world->mutator, &gc_type_bytes, 10);
+    world->root[1] = scene.text = make_object(world->mutator, &text_type);
+    world->root[2] = scene.node = make_node(world->mutator, 2);
+    world->root[3] = scene.array = make_array(world->mutator, &gc_type_bytes, 100);
+    return scene;
+}
+
+struct blow {
+    void (*strike)(struct scene *scene);
+    struct scene *scene;
+    unsigned generation;
+};
+
+static void strike_and_collect(void *data)
+{
+    struct blow *blow = data;
+
+    end_by_faults();
+    blow->strike(blow->scene);
+    gc_collect(blow->scene->world->mutator, blow->generation, NULL);
+}
+
+static void expect_end(struct blow blow, const char *message)
+{
+    char expected[TEXT], said[TEXT];
+    int status = run_in_child(strike_and_collect, &blow, said, sizeof said);
+
+    (void)snprintf(expected, sizeof expected, "strata: hardened heap: %s\n", message);
+    assert_string_equal(said, expected);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGABRT);
+}
+
+static void overflow_text(struct scene *scene)
+{
+    memset(scene->text, 0x41, sizeof *scene->text + GC_HEADER_BYTES);
+}
+
+static void an_overflow_into_the_next_header_is_caught(void **state)
+{
+    struct scene scene = set_scene(*state);
+    char message[TEXT];
+
+    (void)snprintf(message, sizeof message,
+                   "the header of node at %p in gen0 was overwritten: 0x4141414141414141; before "
+                   "it lies text at %p, of 16 bytes",
+                   (void *)scene.node, (void *)scene.text);
+    expect_end((struct blow){overflow_text, &scene, 0}, message);
+}
+
+/* A type that there is, of an object that is somewhere else. */
+static void forge_type(struct scene *scene)
+{
+    memcpy((uint64_t *)(void *)scene->text - 1, (uint64_t *)(void *)scene->node - 1,
+           GC_HEADER_BYTES);
+}
+
+static void a_header_copied_from_another_object_is_caught(void **state)
+{
+    struct scene scene = set_scene(*state);
+    unsigned char *bytes = scene.world->root[4];
+    char message[TEXT];
+
+    (void)snprintf(message, sizeof message,
+                   "the header of the object at %p in gen0 was overwritten: %p; before it lies "
+                   "bytes at %p, of 10 bytes",
+                   (void *)scene.text, (const void *)&node_type, (void *)bytes);
+    expect_end((struct blow){forge_type, &scene, 0}, message);
+}
+
+static void zero_header(struct scene *scene)
+{
+    memset(scene->text, 0, sizeof *scene->text + GC_HEADER_BYTES);
+}
+
+static void a_zeroed_header_is_caught(void **state)
+{
+    struct scene scene = set_scene(*state);
+    char message[TEXT];
+
+    (void)snprintf(message, sizeof message,
+                   "the header of node at %p in gen0 was overwritten: 0; before it lies text at "
+                   "%p, of 16 bytes",
+                   (void *)scene.node, (void *)scene.text);
+    expect_end((struct blow){zero_header, &scene, 0}, message);
+}
+
+static void lengthen(struct scene *scene)
+{
+    ((uint64_t *)(void *)scene->array)[-2] = (uint64_t)1000 << 2 | GC_LENGTH_TAG;
+}
+
+static void a_length_that_grew_is_caught(void **state)
+{
+    struct scene scene = set_scene(*state);
+    char message[TEXT];
+
+    (void)snprintf(message, sizeof message,
+                   "the header of the object at %p in gen0 was overwritten: 0xfa2, %p; before it "
+                   "lies node at %p, of 24 bytes",
+                   (void *)scene.array, (const void *)&gc_type_bytes, (void *)scene.node);
+    expect_end((struct blow){lengthen, &scene, 0}, message);
+}
+
+static void write_behind_all(struct scene *scene)
+{
+    memset(scene->array, 0x42, gc_length(scene->array) + 12);
+}
+
+static void a_write_into_free_room_is_caught(void **state)
+{
+    struct scene scene = set_scene(*state);
+    char message[TEXT];
+
+    (void)snprintf(message, sizeof message,
+                   "free room at %p in gen0 was written to: 0x4242424242424242; before it lies "
+                   "bytes at %p, of 100 bytes",
+                   (void *)(scene.array + 104), (void *)scene.array);
+    expect_end((struct blow){write_behind_all, &scene, 0}, message);
+}
+
+/* The holder is not condemned, but remembered. */
+static void spoil_holder(struct scene *scene)
+{
+    struct world *world = scene->world;
+    struct node *holder = world->root[2];
+
+    gc_write(world->mutator, holder, &holder->left, make_node(world->mutator, 3));
+    ((uint8_t *)holder)[-8] ^= 0x40;
+}
+
+static void an_old_holder_is_checked_by_a_young_collection(void **state)
+{
+    struct scene scene = set_scene(*state);
+    char message[TEXT];
+    uint64_t header;
+
+    collect(scene.world->mutator, 2);
+    collect(scene.world->mutator, 2);
+    scene.node = scene.world->root[2];
+    header = ((uint64_t)(uintptr_t)&node_type) ^ 0x40;
+    (void)snprintf(message, sizeof message,
+                   "the header of node at %p in gen2 was overwritten: %#llx; before it lies text "
+                   "at %p, of 16 bytes",
+                   (void *)scene.node, (unsigned long long)header, scene.world->root[1]);
+    expect_end((struct blow){spoil_holder, &scene, 0}, message);
+}
+
+static void spoil_moved(struct scene *scene)
+{
+    scene->text = scene->world->root[1];
+    overflow_text(scene);
+}
+
+static void copies_are_sealed_where_they_are(void **state)
+{
+    struct scene scene = set_scene(*state);
+    char message[TEXT];
+
+    collect(scene.world->mutator, 0);
+    assert_ptr_not_equal(scene.world->root[2], scene.node);
+    (void)snprintf(message, sizeof message,
+                   "the header of node at %p in gen1 was overwritten: 0x4141414141414141; before "
+                   "it lies text at %p, of 16 bytes",
+                   scene.world->root[2], scene.world->root[1]);
+    expect_end((struct blow){spoil_moved, &scene, 1}, message);
+}
+
+static void refer_to_the_dead(void)
+{
+    gc_options options = hardened();
+    struct node *node;
+
+    doomed = world_make(&options);
+    node = make_node(doomed->mutator, 1);
+    (void)make_node(doomed->mutator, 2);
+    doomed->root[0] = make_node(doomed->mutator, 3);
+    assert_int_equal(gc_pin(doomed->mutator, doomed->root[0]), GC_OK);
+    gc_collect(doomed->mutator, 0, NULL);
+    (void)gc_handle_create(doomed->mutator, node);
+}
+
+static void a_stale_reference_given_to_a_function_is_refused(void **state)
+{
+    (void)state;
+    expect_misuse(refer_to_the_dead, "gc_handle_create", NOT_A_REFERENCE);
+}
+
+/* ---- Nothing but that --------------------------------------------------- */
+
+static size_t count_seals(const struct world *world)
+{
+    const struct gc_tables *tables = tables_of(world);
+    size_t all = world->heap->collector.blocks.chunks_high * GC_CHUNK_BLOCKS * GC_BLOCK_SEALS;
+    size_t count = 0;
+
+    for (size_t i = 0; i < all; i++)
+        count += tables->seals[i] != 0;
+    return count;
+}
+
+static void count_object(void *object, void *data)
+{
+    const struct gc_tables *tables = data;
+
+    assert_true(gc_is_sealed(tables, (uintptr_t)object));
+    assert_true(gc_seal_fits(tables, (uintptr_t)object));
+}
+
+static size_t objects_of(struct world *world)
+{
+    return count_objects(world->mutator, &node_type) + count_objects(world->mutator, &text_type) +
+           count_objects(world->mutator, &gc_type_bytes);
+}
+
+static void objects_are_sealed_and_nothing_else_is(void **state)
+{
+    struct world *world = *state;
+    struct scene scene = set_scene(world);
+
+    for (unsigned round = 0; round < 6; round++) {
+        world->root[5] = build_list(world->mutator, 5000);
+        make_garbage(world->mutator, 300000);
+        world->root[6] = make_array(world->mutator, &gc_type_bytes, LARGE);
+        collect(world->mutator, round % 3);
+        gc_heap_visit(world->mutator, count_object, tables_of(world));
+        assert_int_equal(count_seals(world), objects_of(world));
+    }
+    compact(world->mutator);
+    assert_int_equal(count_seals(world), objects_of(world));
+    assert_int_equal(gc_verify(world->mutator), 0);
+    (void)scene;
+}
+
+static void verify_with_a_seal_changed(void *data)
+{
+    struct world *world = data;
+
+    tables_of(world)->seals[(gc_granule_of(tables_of(world), (uintptr_t)world->root[0])) >> 1] ^= 1;
+    (void)gc_verify(world->mutator);
+}
+
+static void the_verifier_looks_at_seals(void **state)
+{
+    struct world *world = *state;
+    char expected[TEXT], said[TEXT];
+
+    world->root[0] = make_node(world->mutator, 1);
+    (void)snprintf(expected, sizeof expected,
+                   "strata: verify: ? at %p in gen0: has a header that does not fit its seal "
+                   "(E1)\n",
+                   world->root[0]);
+    assert_int_equal(run_in_child(verify_with_a_seal_changed, world, said, sizeof said), 0);
+    assert_string_equal(said, expected);
+}
+
+static bool is_zero(uintptr_t from, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++)
+        if (((const unsigned char *)from)[i] != 0)
+            return false;
+    return true;
+}
+
+/* Secrets in an object between two that stay, in a block that is emptied, and
+ * in a large object. */
+static void what_dies_reads_zero_at_once(void **state)
+{
+    struct world *world = *state;
+    struct text *between, *moved;
+    unsigned char *large;
+
+    if (GC_FORBIDS)
+        skip();
+    world->root[0] = make_node(world->mutator, 1);
+    between = make_object(world->mutator, &text_type);
+    world->root[1] = make_node(world->mutator, 2);
+    assert_int_equal(gc_pin(world->mutator, world->root[0]), GC_OK);
+    assert_int_equal(gc_pin(world->mutator, world->root[1]), GC_OK);
+    make_garbage(world->mutator, GC_BLOCK_BYTES);
+    world->root[2] = moved = make_object(world->mutator, &text_type);
+    large = make_array(world->mutator, &gc_type_bytes, LARGE);
+    memset(between, 's', sizeof *between);
+    memset(moved, 's', sizeof *moved);
+    memset(large, 's', LARGE);
+    collect(world->mutator, 0);
+    assert_ptr_not_equal(world->root[2], moved);
+    assert_true(is_zero((uintptr_t)between - GC_HEADER_BYTES, sizeof *between + GC_HEADER_BYTES));
+    assert_true(is_zero((uintptr_t)moved - GC_HEADER_BYTES, sizeof *moved + GC_HEADER_BYTES));
+    assert_true(is_zero((uintptr_t)large - 2 * GC_HEADER_BYTES, LARGE + 2 * GC_HEADER_BYTES));
+}
+
+static void each_heap_has_a_key_of_its_own(void **state)
+{
+    gc_options options = hardened();
+    struct world *a = *state, *b = world_make(&options);
+
+    assert_memory_not_equal(tables_of(a)->seal_key, tables_of(b)->seal_key,
+                            sizeof tables_of(a)->seal_key);
+    assert_memory_not_equal(&tables_of(a)->seal_key[0], &tables_of(a)->seal_key[1],
+                            sizeof(uint64_t));
+    world_free(b);
+}
+
+static void no_heap_without_a_key(void **state)
+{
+    gc_options options = hardened();
+    gc_heap *heap = NULL;
+
+    (void)state;
+    fault_install();
+    fault_arm(0, UINT_MAX, FAULT_RANDOM);
+    assert_int_equal(gc_heap_create(&options, &heap), GC_NO_MEMORY);
+    assert_true(fault_failed() > 0);
+    options.harden = GC_HARDEN_OFF;
+    assert_int_equal(gc_heap_create(&options, &heap), GC_OK);
+    gc_heap_destroy(heap);
+    assert_true(fault_is_clean());
+    fault_remove();
+}
+
+static void a_heap_that_is_not_hardened_has_no_seals(void **state)
+{
+    gc_options options = hardened();
+    struct world *world;
+    size_t sealed = gc_tables_bytes_per_block(tables_of(*state));
+
+    options.harden = GC_HARDEN_OFF;
+    world = world_make(&options);
+    assert_null(tables_of(world)->seals);
+    assert_int_equal(sealed - gc_tables_bytes_per_block(tables_of(world)), GC_BLOCK_BYTES / 8);
+    world_free(world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(an_overflow_into_the_next_header_is_caught, setup,
+                                        world_teardown),
+        cmocka_unit_test_setup_teardown(a_header_copied_from_another_object_is_caught, setup,
+                                        world_teardown),
+        cmocka_unit_test_setup_teardown(a_zeroed_header_is_caught, setup, world_teardown),
+        cmocka_unit_test_setup_teardown(a_length_that_grew_is_caught, setup, world_teardown),
+        cmocka_unit_test_setup_teardown(a_write_into_free_room_is_caught, setup, world_teardown),
+        cmocka_unit_test_setup_teardown(an_old_holder_is_checked_by_a_young_collection, setup,
+                                        world_teardown),
+        cmocka_unit_test_setup_teardown(copies_are_sealed_where_they_are, setup, world_teardown),
+        cmocka_unit_test(a_stale_reference_given_to_a_function_is_refused),
+        cmocka_unit_test_setup_teardown(objects_are_sealed_and_nothing_else_is, setup,
+                                        world_teardown),
+        cmocka_unit_test_setup_teardown(the_verifier_looks_at_seals, setup, world_teardown),
+        cmocka_unit_test_setup_teardown(what_dies_reads_zero_at_once, setup, world_teardown),
+        cmocka_unit_test_setup_teardown(each_heap_has_a_key_of_its_own, setup, world_teardown),
+        cmocka_unit_test(no_heap_without_a_key),
+        cmocka_unit_test_setup_teardown(a_heap_that_is_not_hardened_has_no_seals, setup,
+                                        world_teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
