@@ -5,7 +5,9 @@
  */
 #define _GNU_SOURCE /* NOLINT(bugprone-reserved-identifier): contexts */
 
+#include "heap/heap.h"
 #include "support/doomed.h"
+#include "support/fault.h"
 #include "support/threads.h"
 
 #include <strata/coroutine.h>
@@ -148,7 +150,7 @@ static void check_fibers(const char *settings, void (*act)(struct fiber *), gc_e
 static void ambiguous_stacks_keep_what_locals_hold(void **state)
 {
     (void)state;
-    if (is_slowed())
+    if (has_sanitizer() || getenv("STRATA_UNDER_VALGRIND") != NULL)
         skip(); /* memory tools must be told of switches */
     check_fibers("stacks=ambiguous,stress=evacuate-all", keep_in_locals, GC_AMBIGUOUS);
 }
@@ -261,6 +263,30 @@ static void register_nothing(void)
     (void)gc_coroutine_register(doomed->mutator, NULL, 100, GC_EXACT);
 }
 
+static void register_less_than_a_word(void)
+{
+    make_doomed();
+    (void)gc_coroutine_register(doomed->mutator, some_stack, sizeof(void *) - 1, GC_EXACT);
+}
+
+static void register_past_all_addresses(void)
+{
+    make_doomed();
+    (void)gc_coroutine_register(doomed->mutator, some_stack, UINTPTR_MAX, GC_EXACT);
+}
+
+static void register_as_neither(void)
+{
+    make_doomed();
+    (void)gc_coroutine_register(doomed->mutator, some_stack, sizeof some_stack, (gc_exactness)7);
+}
+
+static void unregister_null(void)
+{
+    make_doomed();
+    gc_coroutine_unregister(doomed->mutator, NULL);
+}
+
 static void misuse_is_named(void **state)
 {
     (void)state;
@@ -272,6 +298,11 @@ static void misuse_is_named(void **state)
     expect_misuse(collect_elsewhere, "gc_coroutine_switch",
                   "a thread is not on the stack that it switched to");
     expect_misuse(register_nothing, "gc_coroutine_register", "there is no such stack");
+    expect_misuse(register_less_than_a_word, "gc_coroutine_register", "there is no such stack");
+    expect_misuse(register_past_all_addresses, "gc_coroutine_register", "there is no such stack");
+    expect_misuse(register_as_neither, "gc_coroutine_register",
+                  "the exactness is not GC_EXACT or GC_AMBIGUOUS");
+    expect_misuse(unregister_null, "gc_coroutine_unregister", "the coroutine is NULL");
 }
 
 static void those_left_go_with_the_heap(void **state)
@@ -286,6 +317,41 @@ static void those_left_go_with_the_heap(void **state)
     world_free(world);
 }
 
+static void they_leave_in_any_order(void **state)
+{
+    static const int orders[][3] = {{0, 1, 2}, {2, 1, 0}, {1, 0, 2}};
+    struct world *world = *state;
+    gc_coroutine *coroutines[3];
+
+    for (size_t order = 0; order < GC_COUNT(orders); order++) {
+        for (int i = 0; i < 3; i++)
+            coroutines[i] =
+                gc_coroutine_register(world->mutator, some_stack, sizeof some_stack, GC_AMBIGUOUS);
+        for (int i = 0; i < 3; i++) {
+            gc_coroutine_unregister(world->mutator, coroutines[orders[order][i]]);
+            gc_collect(world->mutator, GC_OLD, NULL);
+        }
+        assert_null(world->heap->collector.coroutines);
+    }
+}
+
+static void without_memory_none_is_registered(void **state)
+{
+    struct world *world;
+
+    (void)state;
+    fault_install();
+    world = make_plain(MIB);
+    fault_arm(0, 1, FAULT_ALLOCATE);
+    assert_null(gc_coroutine_register(world->mutator, some_stack, sizeof some_stack, GC_EXACT));
+    assert_int_equal(fault_failed(), 1);
+    fault_disarm();
+    assert_null(world->heap->collector.coroutines);
+    world_free(world);
+    assert_true(fault_is_clean());
+    fault_remove();
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, exact_setup, world_teardown)
 
 int main(void)
@@ -297,6 +363,8 @@ int main(void)
         cmocka_unit_test(a_coroutine_goes_on_on_another_thread),
         cmocka_unit_test(misuse_is_named),
         cmocka_unit_test(those_left_go_with_the_heap),
+        TEST(they_leave_in_any_order),
+        cmocka_unit_test(without_memory_none_is_registered),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,8 @@
 
 /* ---- Making heaps ------------------------------------------------------- */
 
+static const char *create_settings;
+
 /* Makes a heap with the n-th call failing; whether that point was met. */
 static bool create_once(unsigned point, unsigned times, unsigned mask)
 {
@@ -20,6 +22,7 @@ static bool create_once(unsigned point, unsigned times, unsigned mask)
     gc_status status;
     unsigned failed;
 
+    options.settings = create_settings;
     fault_arm(point, times, mask);
     status = gc_heap_create(&options, &heap);
     failed = fault_failed();
@@ -42,6 +45,16 @@ static bool create_once(unsigned point, unsigned times, unsigned mask)
     }
     assert_true(fault_is_clean());
     return failed > 0;
+}
+
+/* With all that a heap can have. */
+static void gc_heap_create_fails_cleanly_with_a_team(void **state)
+{
+    (void)state;
+    create_settings = "workers=2,stress=quarantine,stress-every=1000";
+    for (unsigned point = 0; create_once(point, 1, FAULT_ALL); point++)
+        assert_true(create_once(point, UINT_MAX, FAULT_ALL));
+    create_settings = NULL;
 }
 
 static void gc_heap_create_fails_cleanly_at_every_call(void **state)
@@ -374,6 +387,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FAULTY(gc_heap_create_fails_cleanly_at_every_call),
+        FAULTY(gc_heap_create_fails_cleanly_with_a_team),
         FAULTY(gc_mutator_attach_fails_cleanly_at_every_call),
         FAULTY(gc_alloc_survives_a_fault_at_every_call),
         FAULTY(huge_objects_survive_a_fault_at_every_call),

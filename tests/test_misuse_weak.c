@@ -231,6 +231,62 @@ static void ephemeron_that_is_none(void)
     (void)gc_ephemeron_value(doomed->mutator, doomed->root[0]);
 }
 
+static void ephemeron_null(void)
+{
+    make_world();
+    (void)gc_ephemeron_value(doomed->mutator, NULL);
+}
+
+static void ephemeron_outside(void)
+{
+    make_world();
+    (void)gc_ephemeron_value(doomed->mutator, (gc_ephemeron *)&foreign);
+}
+
+static void hash_outside(void)
+{
+    uint64_t hash;
+
+    make_world();
+    (void)gc_hash(doomed->mutator, &foreign, &hash);
+}
+
+/* The bytes before it look like a header of an object that was hashed. */
+static void hash_of_what_looks_hashed(void)
+{
+    uint64_t *words, hash;
+
+    make_world();
+    words = make_array(doomed->mutator, &gc_type_bytes, 64);
+    words[2] = UINT64_MAX;
+    (void)gc_hash(doomed->mutator, &words[3], &hash);
+}
+
+static bool equal_collecting(gc_mutator *mutator, const void *a, const void *b, void *data)
+{
+    (void)data;
+    gc_collect(mutator, GC_YOUNG, NULL);
+    return a == b;
+}
+
+static uint64_t hash_as_all(gc_mutator *mutator, const void *key, void *data)
+{
+    (void)mutator;
+    (void)key;
+    (void)data;
+    return 7;
+}
+
+static void equal_that_collects(void)
+{
+    make_world();
+    doomed->root[TABLE] =
+        gc_table_create(doomed->mutator, GC_TABLE_STRONG, hash_as_all, equal_collecting, NULL);
+    doomed->root[2] = make_node(doomed->mutator, 2);
+    (void)gc_table_put(doomed->mutator, doomed->root[TABLE], doomed->root[0], NULL);
+    (void)gc_table_get(doomed->mutator, doomed->root[TABLE], doomed->root[2], NULL);
+}
+
 static void hash_of_null(void)
 {
     uint64_t hash;
@@ -252,7 +308,12 @@ static void wrong_arguments_are_told(void **state)
     expect_misuse(weak_value_null, "gc_table_put", "a weak value is NULL");
     expect_misuse(ephemeron_that_is_none, "gc_ephemeron_value",
                   "this is not an ephemeron of the heap");
-    expect_misuse(hash_of_null, "gc_hash", "this is not a reference to an object of the heap");
+    expect_misuse(ephemeron_null, "gc_ephemeron_value", "the ephemeron is NULL");
+    expect_misuse(ephemeron_outside, "gc_ephemeron_value", "this is not an ephemeron of the heap");
+    expect_misuse(hash_of_null, "gc_hash", NOT_A_REFERENCE);
+    expect_misuse(hash_outside, "gc_hash", NOT_A_REFERENCE);
+    expect_misuse(hash_of_what_looks_hashed, "gc_hash", NOT_A_REFERENCE);
+    expect_misuse(equal_that_collects, "gc_table", "the equality callback collected");
 }
 
 int main(void)

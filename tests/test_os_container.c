@@ -196,8 +196,19 @@ static void tightest_of_both_versions_counts(void **state)
 
 static void garbage_in_a_limit_file_is_no_limit(void **state)
 {
-    static const char *const garbage[] = {"",     "\n",    "-1\n",   "12 kB\n", "0x1000\n", "MAX\n",
-                                          "+5\n", " 12\n", "12.5\n", "max",     "12\r\n",   "0\n"};
+    static const char *const garbage[] = {"",
+                                          "\n",
+                                          "-1\n",
+                                          "12 kB\n",
+                                          "0x1000\n",
+                                          "MAX\n",
+                                          "+5\n",
+                                          " 12\n",
+                                          "12.5\n",
+                                          "max",
+                                          "12\r\n",
+                                          "0\n",
+                                          "999999999999999999999999\n"};
 
     for (size_t i = 0; i < sizeof garbage / sizeof garbage[0]; i++) {
         put(*state, "a/memory.max", garbage[i]);

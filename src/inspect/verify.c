@@ -70,9 +70,10 @@ static bool add_holder(struct gc_set *set, uintptr_t holder)
     return gc_set_find(set, key) != NULL || gc_set_add(set, &key) != NULL;
 }
 
+/* One that is too long is found later, and is read no further than it can be. */
 static bool add_lane(struct gc_set *set, const struct gc_lane *lane)
 {
-    for (size_t i = 0; i < lane->count; i++)
+    for (size_t i = 0; i < gc_min(lane->count, lane->committed); i++)
         if (!add_holder(set, lane->words[i]))
             return false;
     return true;

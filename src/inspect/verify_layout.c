@@ -60,7 +60,7 @@ static bool verify_header(struct gc_verifier *verifier, uintptr_t object)
     return verifier->type != NULL;
 }
 
-static bool verify_header_bits(struct gc_verifier *verifier, uintptr_t object)
+static void verify_header_bits(struct gc_verifier *verifier, uintptr_t object)
 {
     const struct gc_made_type *made = gc_made_type(verifier->type);
 
@@ -72,7 +72,6 @@ static bool verify_header_bits(struct gc_verifier *verifier, uintptr_t object)
         gc_fault_object(verifier, "has a state byte of no meaning");
     if (*gc_state_byte(object) & GC_STATE_KEY)
         gc_fault_object(verifier, "is waited for as a key between collections (F2)");
-    return true;
 }
 
 /* ---- Extents and lines ---- */
@@ -158,8 +157,10 @@ static void verify_object(uintptr_t object, void *data)
 {
     struct layout *layout = data;
 
-    if (verify_header(layout->verifier, object) && verify_header_bits(layout->verifier, object))
-        verify_place(layout, object);
+    if (!verify_header(layout->verifier, object))
+        return;
+    verify_header_bits(layout->verifier, object);
+    verify_place(layout, object);
 }
 
 /* ---- Blocks ---- */
@@ -228,18 +229,19 @@ static void verify_held_lines(struct layout *layout)
     }
 }
 
-/* Lines of a large object are cards, if it has references; else idle. */
+/* Lines of a large object are cards, if it has references; else idle. It begins in
+ * the first. */
 static void verify_cards(struct layout *layout, uintptr_t object)
 {
     const struct gc_tables *tables = layout->verifier->tables;
     const struct gc_block *info = &tables->blocks[layout->block];
-    size_t first = gc_line_of(tables, object), last = gc_line_of(tables, layout->end - 1);
+    size_t last = gc_line_of(tables, layout->end - 1);
     size_t line = (size_t)layout->block * GC_BLOCK_LINES;
     size_t end = line + (size_t)info->count * GC_BLOCK_LINES;
     uint8_t most = gc_has_cards(tables, object) ? GC_CARD_YOUNG : GC_CARD_CLEAN;
 
     for (; line < end; line++) {
-        bool is_inside = line >= first && line <= last;
+        bool is_inside = line <= last;
 
         if (tables->lines[line] > (is_inside ? most : GC_CARD_CLEAN)) {
             gc_fault_object(layout->verifier,

@@ -101,11 +101,6 @@ static inline void gc_forward(uintptr_t object, uintptr_t copy)
     *gc_header(object) = copy | GC_FORWARDED;
 }
 
-static inline bool gc_is_pinned(uint64_t header)
-{
-    return (header & GC_PINNED_BITS) != 0;
-}
-
 /* The type, also of an object that has moved in this collection. */
 static inline const gc_type *gc_object_type(uintptr_t object)
 {

@@ -140,7 +140,6 @@ static size_t untouch_all(struct gc_blocks *blocks, size_t index)
         uint64_t after = ~(rest >> first);
         unsigned count = after == 0 ? 64 : gc_lowest_bit(after);
 
-        count = count > 64 - first ? 64 - first : count;
         given += untouch(blocks, index, first, count);
         rest &= ~gc_bit_run(first, count);
     }

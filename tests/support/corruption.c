@@ -12,11 +12,39 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { LIST = 6000, ARRAY = 2000, TEXT = 8192 };
+enum { LIST = 6000, ARRAY = 2000, TEXT = 8192, MOST_LINES = 20 };
 
 uint32_t block_of(const struct seeded *seeded, const void *object)
 {
     return gc_block_of(seeded->tables, (uintptr_t)object);
+}
+
+void at(struct seeded *s, const void *object)
+{
+    s->object = (uintptr_t)object;
+    s->block = block_of(s, object);
+}
+
+struct gc_block *info_of(struct seeded *s, const void *object)
+{
+    s->block = block_of(s, object);
+    return &s->tables->blocks[s->block];
+}
+
+uint32_t free_block(struct seeded *s)
+{
+    const struct gc_blocks *blocks = &s->collector->blocks;
+
+    for (size_t i = 0; i < blocks->chunks_high; i++)
+        if (blocks->chunks[i].use == GC_CHUNK_SMALL && blocks->chunks[i].free != 0)
+            return s->block =
+                       (uint32_t)(i * GC_CHUNK_BLOCKS + gc_lowest_bit(blocks->chunks[i].free));
+    abort();
+}
+
+struct gc_generation *generation(struct seeded *s, unsigned i)
+{
+    return &s->collector->spaces.generations[i];
 }
 
 /* ---- Something of everything -------------------------------------------- */
@@ -57,6 +85,8 @@ static void make_old(struct seeded *s)
     ((struct node *)root[0])->left = root[1];
     ((void **)root[4])[5] = root[1];
     root[2] = make_node(m, 3);
+    ((void **)root[4])[6] = gc_weakref_create(m, root[1], 0);
+    ((void **)root[4])[7] = make_array(m, &gc_type_bytes, 3 * GC_LINE_BYTES);
     gc_collect(m, GC_OLD, NULL);
     gc_collect(m, GC_OLD, NULL);
     make_holes(root[3]);
@@ -67,6 +97,8 @@ static void make_old(struct seeded *s)
     s->list = root[3];
     s->array = root[4];
     s->bytes = root[5];
+    s->old_weakref = s->array[6];
+    s->old_text = s->array[7];
 }
 
 /* The remembered set of old holders gets `old`. */
@@ -194,6 +226,15 @@ static void expand(char *text, const char *message, const struct seeded *seeded)
     text[used] = '\0';
 }
 
+static size_t lines_of(const char *text)
+{
+    size_t count = 0;
+
+    for (; *text != '\0'; text++)
+        count += *text == '\n';
+    return count;
+}
+
 /* In the child: whether it was found, or what was said instead, to `out`. */
 static bool is_found(struct seeded *seeded, const struct corruption *corruption, FILE *out)
 {
@@ -212,7 +253,7 @@ static bool is_found(struct seeded *seeded, const struct corruption *corruption,
     length = fread(said, 1, sizeof said - 1, file);
     said[length] = '\0';
     expand(expected, corruption->message, seeded);
-    found = faults != 0 &&
+    found = faults != 0 && lines_of(said) == (faults < MOST_LINES ? faults : MOST_LINES) &&
             (corruption->has_more ? strstr(said, expected) != NULL : strcmp(said, expected) == 0);
     if (!found)
         (void)fprintf(out, "%s: expected\n%sbut was said:\n%s", corruption->name, expected, said);

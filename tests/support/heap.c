@@ -255,7 +255,8 @@ bool has_sanitizer(void)
 
 bool is_slowed(void)
 {
-    return has_sanitizer() || getenv("STRATA_UNDER_VALGRIND") != NULL;
+    return has_sanitizer() || getenv("STRATA_UNDER_VALGRIND") != NULL ||
+           getenv("STRATA_SMALL") != NULL;
 }
 
 /* ---- Death -------------------------------------------------------------- */

@@ -108,8 +108,8 @@ bool is_still_object(gc_mutator *mutator, uintptr_t hidden);
 void clobber_stack(void);
 
 /* Whether the run is slowed by valgrind (the environment's
- * STRATA_UNDER_VALGRIND) or by a sanitizer, so that big tests should be
- * small; and whether stale copies of locals may outlive their frames. */
+ * STRATA_UNDER_VALGRIND) or by a sanitizer, or STRATA_SMALL is set, so that big
+ * tests should be small; and whether stale copies of locals may outlive their frames. */
 bool is_slowed(void);
 bool has_sanitizer(void);
 
