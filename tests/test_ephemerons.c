@@ -84,6 +84,8 @@ static void old_ephemeron_keeps_a_young_value_set_later(void **state)
     collect(world->mutator, 1);
     collect(world->mutator, 1);
     world->root[1] = make_node(world->mutator, 5);
+    assert_true(gc_ephemeron_set(world->mutator, world->root[2], NULL));
+    assert_null(value_of(world, 2));
     assert_true(gc_ephemeron_set(world->mutator, world->root[2], world->root[1]));
     world->root[1] = NULL;
     for (unsigned generation = 0; generation < GC_GENERATIONS; generation++) {

@@ -439,6 +439,17 @@ static void child_without_prepare(void)
     gc_fork_child(doomed->heap);
 }
 
+static void parent_without_heap(void)
+{
+    gc_fork_parent(NULL);
+}
+
+static void freeze_as_nobody_knows(void)
+{
+    make_doomed();
+    (void)gc_freeze(doomed->mutator, 2 * GC_FREEZE_COMPACT);
+}
+
 static void allocate_large_while_prepared(void)
 {
     make_doomed();
@@ -478,6 +489,8 @@ static void misuse_is_named(void **state)
 {
     (void)state;
     expect_abort(parent_without_prepare, "strata: gc_fork_parent: there was no gc_fork_prepare");
+    expect_abort(parent_without_heap, "strata: gc_fork_parent: the heap is NULL");
+    expect_abort(freeze_as_nobody_knows, "strata: gc_freeze: there is no such flag");
     expect_abort(child_without_prepare, "strata: gc_fork_child: there was no gc_fork_prepare");
     expect_abort(allocate_large_while_prepared, "strata: gc_alloc: " NOT_HERE);
     expect_abort(prepare_while_visiting, "strata: gc_fork_prepare: " NOT_HERE);

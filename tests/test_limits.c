@@ -224,6 +224,13 @@ static const gc_type giant_element_type = {.name = "giant",
 
 static void a_size_that_overflows_gives_null(void **state)
 {
+    static const gc_type headed = {.name = "headed",
+                                   .size = 16,
+                                   .object_bytes = GC_OUT_OF_LINE,
+                                   .element_size = 1,
+                                   .kind = GC_KIND_LEAF,
+                                   .alignment = 8};
+
     static const size_t lengths[] = {
         SIZE_MAX,
         SIZE_MAX - 1,
@@ -247,8 +254,8 @@ static void a_size_that_overflows_gives_null(void **state)
         (size_t)1 << 48,
         (size_t)1 << 61,
     };
-    static const gc_type *const types[] = {&gc_type_bytes, &gc_type_references, &gc_type_words,
-                                           &wide_array_type, &giant_element_type};
+    static const gc_type *const types[] = {&headed,        &gc_type_bytes,   &gc_type_references,
+                                           &gc_type_words, &wide_array_type, &giant_element_type};
     struct world *world = make_limited(16 * MIB);
     struct recount before;
 

@@ -152,6 +152,9 @@ static void an_empty_range_is_a_range(void **state)
     assert_int_equal(gc_root_range_add(world->heap, slots, 0, GC_EXACT), GC_OK);
     collect(world->mutator, 2);
     assert_int_equal(gc_root_range_remove(world->heap, slots), GC_OK);
+    assert_int_equal(gc_root_range_add(world->heap, slots, 0, GC_AMBIGUOUS), GC_OK);
+    collect(world->mutator, 2);
+    assert_int_equal(gc_root_range_remove(world->heap, slots), GC_OK);
 }
 
 /* ---- Handles ------------------------------------------------------------ */

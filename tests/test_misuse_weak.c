@@ -3,6 +3,7 @@
  * NULL, foreign and dead targets of all that refers weakly: each is told with
  * the name of the function, and none does harm.
  */
+#include "heap/heap.h"
 #include "support/doomed.h"
 
 #include <strata/table.h>
@@ -243,6 +244,19 @@ static void ephemeron_outside(void)
     (void)gc_ephemeron_value(doomed->mutator, (gc_ephemeron *)&foreign);
 }
 
+/* In a block that is free, where nothing but its state tells. */
+static void refer_to_a_free_block(void)
+{
+    const struct gc_tables *tables;
+    uint32_t block = 0;
+
+    make_doomed_unchecked();
+    tables = &doomed->heap->collector.tables;
+    while (tables->state[block] != 0)
+        block++;
+    (void)gc_weakref_create(doomed->mutator, (void *)(gc_block_start(tables, block) + 8), 0);
+}
+
 static void hash_outside(void)
 {
     uint64_t hash;
@@ -310,6 +324,7 @@ static void wrong_arguments_are_told(void **state)
                   "this is not an ephemeron of the heap");
     expect_misuse(ephemeron_null, "gc_ephemeron_value", "the ephemeron is NULL");
     expect_misuse(ephemeron_outside, "gc_ephemeron_value", "this is not an ephemeron of the heap");
+    expect_misuse(refer_to_a_free_block, "gc_weakref_create", NOT_A_REFERENCE);
     expect_misuse(hash_of_null, "gc_hash", NOT_A_REFERENCE);
     expect_misuse(hash_outside, "gc_hash", NOT_A_REFERENCE);
     expect_misuse(hash_of_what_looks_hashed, "gc_hash", NOT_A_REFERENCE);

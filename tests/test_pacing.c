@@ -5,6 +5,24 @@
  */
 #include "support/graph.h"
 
+#include "cycle/pace.h"
+
+/* ---- What is held outside ------------------------------------------------- */
+
+/* A quarter of what is live, or a fixed least. */
+static void what_is_held_outside_is_weighed_against_what_is_live(void **state)
+{
+    struct gc_pace pace = {.live_full = 0};
+    size_t least = 1;
+
+    (void)state;
+    while (!gc_pace_external_due(&pace, least))
+        least *= 2;
+    pace.live_full = 64 * least;
+    assert_false(gc_pace_external_due(&pace, 16 * least - 1));
+    assert_true(gc_pace_external_due(&pace, 16 * least));
+}
+
 /* ---- Thresholds and counts ----------------------------------------------- */
 
 static void the_nursery_is_collected_after_its_threshold_of_bytes(void **state)
@@ -297,6 +315,7 @@ enum { LIST_LENGTH = 1000, LIST_BYTES = LIST_LENGTH * GC_OBJECT_BYTES(sizeof(str
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_held_outside_is_weighed_against_what_is_live),
         cmocka_unit_test(the_nursery_is_collected_after_its_threshold_of_bytes),
         cmocka_unit_test(threshold1_counts_minors_between_middles),
         cmocka_unit_test(options_set_the_thresholds),

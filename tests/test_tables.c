@@ -242,6 +242,10 @@ static void removed_entries_are_gone_and_room_comes_back(void **state)
     make_table(world, GC_TABLE_WEAK_KEYS);
     fill(world, 0, COUNT);
     before = stats_of(world->heap).live_bytes;
+    for (size_t i = 0; i < COUNT; i++)
+        assert_true(gc_table_next(world->mutator, world->root[2], &position, NULL, NULL));
+    assert_false(gc_table_next(world->mutator, world->root[2], &position, NULL, NULL));
+    position = 0;
     while (gc_table_next(world->mutator, world->root[2], &position, &key, NULL)) {
         assert_true(gc_table_remove(world->mutator, world->root[2], key));
         assert_false(gc_table_remove(world->mutator, world->root[2], key));

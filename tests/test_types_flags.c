@@ -54,6 +54,48 @@ static void ambiguous_callback_pins_what_it_reports(void **state)
     assert_true(gc_is_object(world->mutator, node));
 }
 
+/* Besides words it may report references, which move. */
+struct blend {
+    uintptr_t word;
+    struct node *slot;
+    struct node *reference;
+};
+
+static void trace_blend(gc_tracer *tracer, void *object)
+{
+    struct blend *blend = object;
+
+    gc_trace_word(tracer, blend->word);
+    gc_trace_slot(tracer, &blend->slot);
+    blend->reference = gc_trace_reference(tracer, blend->reference);
+}
+
+static const gc_type blend_type = {.name = "blend",
+                                   .size = sizeof(struct blend),
+                                   .object_bytes = GC_OUT_OF_LINE,
+                                   .trace = trace_blend,
+                                   .kind = GC_KIND_TRACED,
+                                   .flags = GC_TYPE_AMBIGUOUS,
+                                   .alignment = 8};
+
+static void ambiguous_callback_may_report_references_too(void **state)
+{
+    struct world *world = *state;
+    struct blend *blend = world->root[0] = make_object(world->mutator, &blend_type);
+    struct node *word = make_node(world->mutator, 1), *slot, *reference;
+
+    blend->word = (uintptr_t)word;
+    blend->slot = slot = make_node(world->mutator, 2);
+    blend->reference = reference = make_node(world->mutator, 3);
+    collect(world->mutator, GC_OLD);
+    assert_ptr_equal(world->root[0], blend);
+    assert_int_equal(word->value, 1);
+    assert_ptr_not_equal(blend->slot, slot);
+    assert_ptr_not_equal(blend->reference, reference);
+    assert_int_equal(blend->slot->value, 2);
+    assert_int_equal(blend->reference->value, 3);
+}
+
 static void words_keep_and_pin_references_interior_and_past_the_end(void **state)
 {
     struct world *world = *state;
@@ -292,6 +334,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(ambiguous_callback_pins_what_it_reports),
+        MOVING(ambiguous_callback_may_report_references_too),
         TEST(words_keep_and_pin_references_interior_and_past_the_end),
         TEST(old_words_keep_what_stays_young),
         TEST(dead_words_keep_nothing),

@@ -320,6 +320,108 @@ static void callback_of_a_key_may_destroy_its_table(void **state)
     cmocka_unit_test_setup_teardown(name, queued_setup, world_teardown), \
         cmocka_unit_test_setup_teardown(name, queued_moving_setup, world_teardown)
 
+/* ---- Names --------------------------------------------------------------- */
+
+static void a_name_is_of_one_kind_alone(void **state)
+{
+    struct world *world = *state;
+    gc_finalizer_id finalizer;
+    gc_watch watch;
+    void *data = &watch;
+
+    world->root[0] = make_node(world->mutator, 1);
+    assert_int_equal(gc_watch_add(world->mutator, world->root[0], note_watch, (void *)1, &watch),
+                     GC_OK);
+    finalizer = add_finalizer(world->mutator, world->root[0], note_finalizer, 2);
+    assert_int_equal(gc_finalizer_cancel(world->mutator, watch), GC_NOT_FOUND);
+    assert_false(gc_watch_is_alive(world->mutator, finalizer));
+    assert_null(gc_watch_peek(world->mutator, finalizer, &data));
+    assert_ptr_equal(data, &watch);
+    assert_true(gc_watch_is_alive(world->mutator, watch));
+    assert_int_equal(gc_finalizer_cancel(world->mutator, finalizer), GC_OK);
+    world->root[0] = NULL;
+    collect(world->mutator, 2);
+    assert_int_equal(gc_finalizers_run(world->mutator, 0), 1);
+    check_ran(1);
+}
+
+/* From the queue's front and middle; what is left runs in order. */
+static void queued_finalizers_can_be_cancelled(void **state)
+{
+    struct world *world = *state;
+    gc_finalizer_id ids[4];
+
+    world->root[0] = make_node(world->mutator, 1);
+    ids[0] = add_finalizer(world->mutator, world->root[0], note_finalizer, 9);
+    for (int i = 1; i < 4; i++)
+        ids[i] = add_finalizer(world->mutator, world->root[0], note_finalizer, i - 1);
+    world->root[0] = NULL;
+    collect(world->mutator, 2);
+    assert_int_equal(gc_finalizers_pending(world->heap), 4);
+    assert_int_equal(gc_finalizer_cancel(world->mutator, ids[0]), GC_OK);
+    assert_int_equal(gc_finalizer_cancel(world->mutator, ids[1]), GC_OK);
+    assert_int_equal(gc_finalizers_pending(world->heap), 2);
+    assert_int_equal(gc_finalizers_run(world->mutator, 0), 2);
+    check_ran(2);
+}
+
+static void more_bytes_than_can_be_held_are_refused(void **state)
+{
+    struct world *world = *state;
+    gc_finalizer finalizer = {.size = sizeof finalizer, .run = note_finalizer};
+
+    world->root[0] = make_node(world->mutator, 1);
+    finalizer.external_bytes = (size_t)PTRDIFF_MAX + 1;
+    assert_int_equal(gc_finalizer_add(world->mutator, world->root[0], &finalizer, NULL),
+                     GC_BAD_OPTION);
+    assert_int_equal(stats_of(world->heap).external_bytes, 0);
+}
+
+/* What a finalizer would hold is added to all that is held. */
+static void more_bytes_than_all_can_hold_are_refused(void **state)
+{
+    struct world *world = *state;
+    gc_finalizer finalizer = {
+        .size = sizeof finalizer, .run = note_finalizer, .external_bytes = 4096};
+    size_t held;
+
+    world->root[0] = make_node(world->mutator, 1);
+    gc_disable(world->mutator);
+    for (ptrdiff_t bytes = PTRDIFF_MAX; bytes > 0; bytes /= 2)
+        while (gc_external_adjust(world->mutator, NULL, bytes) == GC_OK)
+            ;
+    held = stats_of(world->heap).external_bytes;
+    assert_int_equal(gc_finalizer_add(world->mutator, world->root[0], &finalizer, NULL),
+                     GC_NO_MEMORY);
+    assert_int_equal(stats_of(world->heap).external_bytes, held);
+    while (held > 0) {
+        ptrdiff_t part = held > PTRDIFF_MAX ? PTRDIFF_MAX : (ptrdiff_t)held;
+
+        assert_int_equal(gc_external_adjust(world->mutator, NULL, -part), GC_OK);
+        held -= (size_t)part;
+    }
+    gc_enable(world->mutator);
+    assert_int_equal(gc_finalizer_add(world->mutator, world->root[0], &finalizer, NULL), GC_OK);
+}
+
+/* ---- At the end ---------------------------------------------------------- */
+
+static void a_heap_with_nothing_to_run_ends(void **state)
+{
+    struct world *world = other_world();
+
+    (void)state;
+    gc_finalizers_at_destroy(world->heap, true);
+    world_free(world);
+    world = other_world();
+    gc_finalizers_at_destroy(world->heap, true);
+    world->root[0] = make_node(world->mutator, 1);
+    world->root[1] =
+        gc_weakref_create_watching(world->mutator, world->root[0], 0, note_weakref, (void *)1);
+    world_free(world);
+    check_ran(0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,6 +436,11 @@ int main(void)
         TEST(destroyed_guardian_lets_its_dead_go),
         TEST(all_of_the_api_may_be_called_from_inside),
         TEST(callback_of_a_key_may_destroy_its_table),
+        TEST(a_name_is_of_one_kind_alone),
+        TEST(queued_finalizers_can_be_cancelled),
+        TEST(more_bytes_than_can_be_held_are_refused),
+        TEST(more_bytes_than_all_can_hold_are_refused),
+        TEST(a_heap_with_nothing_to_run_ends),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
