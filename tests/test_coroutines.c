@@ -317,6 +317,28 @@ static void those_left_go_with_the_heap(void **state)
     world_free(world);
 }
 
+static void end_on(gc_heap *heap, size_t index, void *data)
+{
+    gc_mutator *mutator = attach(heap);
+
+    (void)index;
+    gc_coroutine_switch(mutator, data);
+}
+
+/* The stack is nobody's then, and another may go on on it. */
+static void a_thread_may_end_on_a_coroutine(void **state)
+{
+    struct world *world = *state;
+    gc_coroutine *coroutine =
+        gc_coroutine_register(world->mutator, some_stack, sizeof some_stack, GC_EXACT);
+
+    run_threads(world, 1, end_on, coroutine);
+    gc_collect(world->mutator, GC_OLD, NULL);
+    gc_coroutine_switch(world->mutator, coroutine);
+    gc_coroutine_switch(world->mutator, NULL);
+    gc_coroutine_unregister(world->mutator, coroutine);
+}
+
 static void they_leave_in_any_order(void **state)
 {
     static const int orders[][3] = {{0, 1, 2}, {2, 1, 0}, {1, 0, 2}};
@@ -363,6 +385,7 @@ int main(void)
         cmocka_unit_test(a_coroutine_goes_on_on_another_thread),
         cmocka_unit_test(misuse_is_named),
         cmocka_unit_test(those_left_go_with_the_heap),
+        TEST(a_thread_may_end_on_a_coroutine),
         TEST(they_leave_in_any_order),
         cmocka_unit_test(without_memory_none_is_registered),
     };

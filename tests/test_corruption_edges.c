@@ -90,6 +90,14 @@ static void into_a_large_one(struct seeded *s)
     plant(s, &s->young->left, s->bytes + 65536);
 }
 
+/* Its first address is in range, but a header's. */
+static void to_the_base(struct seeded *s)
+{
+    at(s, s->young);
+    s->other = s->tables->base + GC_HEADER_BYTES;
+    plant(s, &s->young->left, (void *)s->tables->base);
+}
+
 static void to_a_free_block(struct seeded *s)
 {
     uint32_t block = 0;
@@ -212,6 +220,9 @@ static const struct corruption of_edges[] = {
     {"into a large object", into_a_large_one,
      "node at {object} in gen0, offset 0 -> {target}: leads into the middle of the bytes at "
      "{other}",
+     false},
+    {"to the base", to_the_base,
+     "node at {object} in gen0, offset 0 -> {target}: leads into the middle of the node at {other}",
      false},
     {"to a free block", to_a_free_block,
      "node at {object} in gen0, offset 0 -> {target}: leads to memory that was freed or evacuated",

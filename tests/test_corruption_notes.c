@@ -119,6 +119,12 @@ static void pin_of_none(struct seeded *s)
     refile(&s->collector->pins, s->old_leaf, GC_OLD, s->object, GC_OLD);
 }
 
+static void pin_between_words(struct seeded *s)
+{
+    s->object = (uintptr_t)s->old_leaf + 4;
+    refile(&s->collector->pins, s->old_leaf, GC_OLD, s->object, GC_OLD);
+}
+
 static void pin_of_elsewhere(struct seeded *s)
 {
     s->object = (uintptr_t)s->elsewhere;
@@ -257,6 +263,7 @@ static const struct corruption of_notes[] = {
      "block {block} at {start} in gen2: is all remembered, but no collection would look for it",
      false},
     {"pin of none", pin_of_none, "pin" NO_OBJECT, false},
+    {"pin between words", pin_between_words, "pin" NO_OBJECT, true},
     {"pin of another heap's", pin_of_elsewhere, "pin" NO_OBJECT, true},
     {"pin of another generation", pin_of_other_generation,
      "pin of {object}: it is filed under another generation (A1)", false},

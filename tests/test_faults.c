@@ -6,6 +6,8 @@
 #include "heap/heap.h"
 #include "support/sweep.h"
 
+#include <strata/weak.h>
+
 #include <limits.h>
 
 /* ---- Making heaps ------------------------------------------------------- */
@@ -368,14 +370,27 @@ static void marking_goes_on_when_the_mark_stack_cannot_grow(void **state)
 
 /* ---- Destroying --------------------------------------------------------- */
 
+static void ignore(gc_mutator *mutator, void *object, void *data)
+{
+    (void)mutator;
+    (void)object;
+    (void)data;
+}
+
+/* It may be that no finalizer can be run. */
 static void gc_heap_destroy_returns_all_whatever_fails(void **state)
 {
     (void)state;
     for (unsigned mask = FAULT_ALL; mask != 0;
          mask = mask == FAULT_ALL ? 1 : mask << 1 & FAULT_ALL) {
         struct world *world = make_plain(256 * KIB);
+        const gc_finalizer finalizer = {.size = sizeof finalizer, .run = ignore};
 
         arrange_all(world);
+        gc_finalizers_at_destroy(world->heap, true);
+        assert_int_equal(
+            gc_finalizer_add(world->mutator, make_node(world->mutator, 1), &finalizer, NULL),
+            GC_OK);
         fault_arm(0, UINT_MAX, mask);
         world_free(world);
         fault_disarm();

@@ -5,6 +5,7 @@
  * explained at all: test_quarantine.c.)
  */
 #include "support/child.h"
+#include "support/fault.h"
 #include "support/graph.h"
 
 #include "inspect/missing_root.h"
@@ -203,6 +204,27 @@ static void a_ring_that_is_full_gives_back_its_oldest(void **state)
     world_free(world);
 }
 
+/* Where the system does not let it look, the collection is all that is known. */
+static void a_block_that_cannot_be_read_is_told_by_its_collection(void **state)
+{
+    struct gc_stale stale;
+    struct world *world;
+    uintptr_t left;
+
+    (void)state;
+    fault_install();
+    world = make_quarantined();
+    left = leave_a_node(world);
+    fault_arm(0, 1, FAULT_PROTECT);
+    assert_true(gc_quarantine_explain(quarantine_of(world), left, &stale));
+    assert_int_equal(fault_failed(), 1);
+    assert_int_equal(stale.object, 0);
+    assert_int_equal(stale.collection, 2);
+    fault_disarm();
+    world_free(world);
+    fault_remove();
+}
+
 /* ---- Without the quarantine's memory -------------------------------------- */
 
 struct stale_case {
@@ -297,6 +319,7 @@ int main(void)
         cmocka_unit_test(moves_are_followed_so_far),
         cmocka_unit_test(what_is_larger_than_the_quarantine_is_not_kept),
         cmocka_unit_test(a_ring_that_is_full_gives_back_its_oldest),
+        cmocka_unit_test(a_block_that_cannot_be_read_is_told_by_its_collection),
         cmocka_unit_test(evacuated_memory_is_told_by_its_collection),
         cmocka_unit_test(a_fault_during_a_collection_is_said_to_be_one),
         cmocka_unit_test(what_a_collection_broke_is_found_after_it),

@@ -200,6 +200,26 @@ static void compute(gc_heap *heap, size_t index, void *data)
     gc_mutator_detach(mutator);
 }
 
+/* Without a callback, the message is all. */
+static void a_late_thread_holds_nobody_up(void **state)
+{
+    struct late late = {.calls = 0};
+    gc_options options = plain_options(MIB);
+    struct threads threads;
+    struct world *world;
+
+    (void)state;
+    options.watchdog_ms = 20;
+    world = world_make(&options);
+    make_barrier(&late.started, 2);
+    start_threads(&threads, world->heap, 1, compute, &late);
+    meet_parked(&late.started, world->mutator);
+    gc_collect(world->mutator, GC_YOUNG, NULL);
+    join_threads(&threads, world->mutator);
+    assert_int_equal(stats_of(world->heap).stops, 1);
+    world_free(world);
+}
+
 static void a_late_thread_is_named(void **state)
 {
     struct late late = {.calls = 0};
@@ -306,6 +326,7 @@ int main(void)
         cmocka_unit_test(two_heaps_do_not_wait_for_each_other),
         cmocka_unit_test(another_heap_may_be_used_in_a_parked_call),
         cmocka_unit_test(a_late_thread_is_named),
+        cmocka_unit_test(a_late_thread_holds_nobody_up),
         cmocka_unit_test(a_thread_knows_that_it_is_inside),
         cmocka_unit_test(a_timer_at_1_khz_harms_nothing),
     };

@@ -352,6 +352,56 @@ static void threads_may_end_while_others_stop_them(void **state)
     world_free(world);
 }
 
+/* ---- What another thread fills -------------------------------------------- */
+
+struct filling {
+    struct barrier barrier;
+    char *pinned; /* before the run, in its block */
+    char *array;  /* in the run */
+};
+
+/* A hole behind an object that a collection left where it was. */
+static void fill_a_hole(gc_heap *heap, size_t index, void *data)
+{
+    gc_mutator *mutator = attach(heap);
+    struct filling *filling = data;
+    gc_handle *handle;
+
+    (void)index;
+    filling->pinned = (char *)make_node(mutator, 1);
+    handle = gc_handle_create(mutator, filling->pinned);
+    assert_int_equal(gc_pin(mutator, filling->pinned), GC_OK);
+    gc_collect(mutator, GC_YOUNG, NULL);
+    filling->array = make_array(mutator, &gc_type_bytes, 100);
+    meet_parked(&filling->barrier, mutator);
+    meet_parked(&filling->barrier, mutator);
+    assert_int_equal(gc_unpin(mutator, filling->pinned), GC_OK);
+    gc_handle_destroy(mutator, handle);
+    gc_mutator_detach(mutator);
+}
+
+static void objects_of_another_threads_run_are_found(void **state)
+{
+    struct world *world = make_shared("check=deep");
+    struct filling filling;
+    struct threads threads;
+    gc_mutator *m = world->mutator;
+
+    (void)state;
+    make_barrier(&filling.barrier, 2);
+    start_threads(&threads, world->heap, 1, fill_a_hole, &filling);
+    meet_parked(&filling.barrier, m);
+    assert_ptr_equal(gc_object_at(m, filling.array), filling.array);
+    assert_ptr_equal(gc_object_at(m, filling.array + 50), filling.array);
+    assert_null(gc_object_at(m, filling.array + 1000)); /* not handed out */
+    assert_ptr_equal(gc_object_at(m, filling.pinned), filling.pinned);
+    assert_ptr_equal(gc_object_at(m, filling.pinned + 20), filling.pinned);
+    assert_null(gc_object_at(m, filling.pinned + 64)); /* free, of the same line */
+    meet_parked(&filling.barrier, m);
+    join_threads(&threads, m);
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -367,6 +417,7 @@ int main(void)
         cmocka_unit_test(threads_share_room_for_large_objects),
         cmocka_unit_test(barriers_of_several_threads_note_one_object),
         cmocka_unit_test(barriers_of_several_threads_mark_cards),
+        cmocka_unit_test(objects_of_another_threads_run_are_found),
         cmocka_unit_test(a_thread_that_ends_is_cleaned_up),
         cmocka_unit_test(threads_may_end_while_others_stop_them),
     };
