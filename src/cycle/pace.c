@@ -92,13 +92,15 @@ static void doubt(struct gc_pace *pace)
 }
 
 /* Its least is for each mutator that allocates: cores have caches of their own,
- * and a stop costs the more the more threads there are. */
+ * and a stop costs the more the more threads there are. So is what it may grow to
+ * however little is live. */
 static void adapt_nursery(struct gc_pace *pace, const struct gc_pace_now *now)
 {
     size_t before = now->young_before, survived = now->young_survived;
-    size_t wanted = pace->nursery_min * gc_max(gc_min(now->allocating, MOST_ALLOCATING), 1);
-    size_t least = clamp(wanted, pace->nursery_min, pace->nursery_max);
-    size_t most = clamp(percent_of(now->live_bytes, LIVE_PERCENT), least, pace->nursery_max);
+    size_t allocating = gc_max(gc_min(now->allocating, MOST_ALLOCATING), 1);
+    size_t least = clamp(pace->nursery_min * allocating, pace->nursery_min, pace->nursery_max);
+    size_t share = gc_max(percent_of(now->live_bytes, LIVE_PERCENT), SLACK_BYTES * allocating);
+    size_t most = clamp(share, least, pace->nursery_max);
 
     if (before >= pace->nursery / 2 || now->all_promoted) {
         bool lasts = is_lasting(pace, survived > percent_of(before, LASTING_PERCENT));

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * How large the nursery becomes: arithmetic, without a heap.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "cycle/pace.h"
+
+static const size_t mib = 1 << 20;
+
+enum { ROUNDS = 20 };
+
+static struct gc_pace start(void)
+{
+    struct gc_pace pace = {.nursery_min = mib, .nursery_max = 64 * mib, .growth_percent = 50};
+
+    gc_pace_start(&pace);
+    return pace;
+}
+
+/* The nursery after many minor collections of which so much survives, beside so
+ * much that is live. */
+static size_t settled(size_t allocating, unsigned survival_percent, size_t live_bytes)
+{
+    struct gc_pace pace = start();
+
+    for (int i = 0; i < ROUNDS; i++) {
+        struct gc_pace_now now = {.generation = GC_YOUNG,
+                                  .handed_bytes = pace.nursery,
+                                  .young_before = pace.nursery,
+                                  .young_survived = pace.nursery / 100 * survival_percent,
+                                  .live_bytes = live_bytes,
+                                  .room_bytes = SIZE_MAX,
+                                  .allocating = allocating};
+
+        gc_pace_after(&pace, &now);
+    }
+    return pace.nursery;
+}
+
+static void where_all_dies_it_is_the_least_for_each_mutator(void **state)
+{
+    (void)state;
+    assert_int_equal(settled(0, 0, 0), mib);
+    assert_int_equal(settled(1, 0, 100 * mib), mib);
+    assert_int_equal(settled(2, 0, 100 * mib), 2 * mib);
+    assert_int_equal(settled(4, 0, 100 * mib), 4 * mib);
+    assert_int_equal(settled(100, 0, 100 * mib), 8 * mib);
+}
+
+/* A small heap that is changed fast: with three quarters of what is live, most
+ * of each nursery survived. */
+static void where_little_is_live_it_grows_to_4_mib_for_each_mutator(void **state)
+{
+    (void)state;
+    assert_int_equal(settled(1, 30, mib), 4 * mib);
+    assert_int_equal(settled(2, 30, mib), 8 * mib);
+    assert_int_equal(settled(4, 30, mib), 16 * mib);
+}
+
+static void where_much_is_live_it_grows_to_three_quarters_of_it(void **state)
+{
+    (void)state;
+    assert_in_range(settled(1, 30, 40 * mib), 29 * mib, 30 * mib);
+    assert_in_range(settled(2, 30, 40 * mib), 29 * mib, 30 * mib);
+    assert_int_equal(settled(1, 30, 1000 * mib), 64 * mib);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(where_all_dies_it_is_the_least_for_each_mutator),
+        cmocka_unit_test(where_little_is_live_it_grows_to_4_mib_for_each_mutator),
+        cmocka_unit_test(where_much_is_live_it_grows_to_three_quarters_of_it),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
