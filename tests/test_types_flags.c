@@ -2,6 +2,7 @@
  *
  * Types with ambiguous contents, flags, alignment.
  */
+#include "heap/heap.h"
 #include "support/heap.h"
 
 #include <string.h>
@@ -206,6 +207,45 @@ static void born_pinned_never_moves_and_its_references_do(void **state)
     assert_int_equal(fixed->kept->value, 9);
 }
 
+/* gen2's pinning blocks are filled again, for nothing else fills their holes. */
+static void what_is_born_pinned_fills_the_holes_of_gen2(void **state)
+{
+    enum { COUNT = 20000 };
+    struct world *world = *state;
+    const struct gc_generation *old = &world->heap->collector.spaces.generations[GC_OLD];
+    struct pair **pairs = (struct pair **)make_array(world->mutator, &gc_type_references, COUNT);
+    size_t blocks;
+
+    world->root[0] = pairs;
+    for (size_t i = 0; i < COUNT; i++)
+        pairs[i] = make_object(world->mutator, &fixed_type);
+    gc_write_barrier(world->mutator, pairs);
+    for (unsigned generation = 0; generation < GC_GENERATIONS; generation++)
+        collect(world->mutator, generation);
+    for (size_t i = 0; i < COUNT; i++)
+        if (i % 64 >= 16) /* holes of several lines */
+            pairs[i] = NULL;
+    collect(world->mutator, GC_OLD);
+    blocks = old->block_count;
+    for (size_t i = 0; i < COUNT; i++) {
+        struct pair *pair;
+        struct node *node;
+
+        if (pairs[i] != NULL)
+            continue;
+        pair = make_object(world->mutator, &fixed_type);
+        gc_write(world->mutator, pairs, &pairs[i], pair);
+        node = i % 256 == 20 ? make_node(world->mutator, i) : NULL;
+        gc_write(world->mutator, pair, &pair->kept, node);
+    }
+    assert_int_equal(gc_verify(world->mutator), 0);
+    for (unsigned generation = 0; generation < GC_GENERATIONS; generation++)
+        collect(world->mutator, generation);
+    assert_in_range(old->block_count, 1, blocks + blocks / 4);
+    for (size_t i = 20; i < COUNT; i += 256)
+        assert_int_equal(pairs[i]->kept->value, i);
+}
+
 static void born_pinned_dies_like_any_other(void **state)
 {
     struct world *world = *state;
@@ -339,6 +379,7 @@ int main(void)
         TEST(old_words_keep_what_stays_young),
         TEST(dead_words_keep_nothing),
         MOVING(born_pinned_never_moves_and_its_references_do),
+        TEST(what_is_born_pinned_fills_the_holes_of_gen2),
         TEST(born_pinned_dies_like_any_other),
         TEST(alignment_holds_at_birth_and_after_moves),
         TEST(alignment_holds_for_every_size_up_to_large),

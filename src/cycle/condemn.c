@@ -241,14 +241,13 @@ void gc_condemn(struct gc_collector *collector, const struct gc_request *request
 
     for (int kind = 0; kind <= GC_BLOCK_AMBIGUOUS; kind++)
         collector->spaces.young_holes[kind] = GC_NO_BLOCK;
+    if (request->generation == GC_OLD)
+        gc_old_holes_forget(&collector->spaces);
     collector->passed_middle = false;
     if (shall_pass_middle(collector, request))
         pass_middle(collector);
-    if (request->generation == GC_OLD) {
-        collector->spaces.old_holes = GC_NO_BLOCK;
-        if (!(collector->stress & GC_STRESS_IN_PLACE))
-            choose_sparse(collector, request, &budget);
-    }
+    if (request->generation == GC_OLD && !(collector->stress & GC_STRESS_IN_PLACE))
+        choose_sparse(collector, request, &budget);
     for (unsigned generation = 0; generation <= request->generation; generation++) {
         condemn_small(collector, request, generation, &budget);
         condemn_large(collector, request, generation);

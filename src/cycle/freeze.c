@@ -118,7 +118,7 @@ void gc_cycle_freeze(struct gc_collector *collector)
     }
     for (int kind = 0; kind <= GC_BLOCK_AMBIGUOUS; kind++)
         collector->spaces.young_holes[kind] = GC_NO_BLOCK;
-    collector->spaces.old_holes = GC_NO_BLOCK;
+    gc_old_holes_forget(&collector->spaces);
     gc_attachments_freeze(&collector->pins);
     gc_attachments_freeze(&collector->hashes);
     gc_attachments_freeze(&collector->charges);

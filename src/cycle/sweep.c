@@ -87,8 +87,8 @@ static void list_holes(struct gc_spaces *spaces, uint32_t block, unsigned age)
 
     if (age == GC_YOUNG)
         list = &spaces->young_holes[info->kind];
-    else if (age == GC_OLD && info->kind == GC_BLOCK_SMALL)
-        list = &spaces->old_holes;
+    else if (age == GC_OLD)
+        list = gc_old_holes(spaces, (enum gc_block_kind)info->kind);
     if (list == NULL || info->free_lines < LEAST_HOLE_LINES)
         return;
     info->next_hole = *list;

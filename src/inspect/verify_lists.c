@@ -161,8 +161,10 @@ void gc_verify_lists(struct gc_verifier *verifier)
     const struct gc_spaces *spaces = &verifier->collector->spaces;
 
     verify_generations(verifier);
-    for (unsigned kind = 0; kind <= GC_BLOCK_AMBIGUOUS; kind++)
+    for (unsigned kind = 0; kind <= GC_BLOCK_AMBIGUOUS; kind++) {
         verify_holes(verifier, spaces->young_holes[kind], GC_YOUNG, kind);
+        verify_holes(verifier, spaces->pinning_holes[kind], GC_OLD, kind);
+    }
     verify_holes(verifier, spaces->old_holes, GC_OLD, GC_BLOCK_SMALL);
     verify_runs(verifier);
 }

@@ -10,9 +10,10 @@ void gc_spaces_create(struct gc_spaces *spaces, struct gc_tables *tables, struct
     *spaces =
         (struct gc_spaces){.tables = tables,
                            .blocks = blocks,
-                           .old_holes = GC_NO_BLOCK,
                            .births = GC_NO_BLOCK,
-                           .young_holes = {GC_NO_BLOCK, GC_NO_BLOCK, GC_NO_BLOCK, GC_NO_BLOCK}};
+                           .young_holes = {GC_NO_BLOCK, GC_NO_BLOCK, GC_NO_BLOCK, GC_NO_BLOCK},
+                           .pinning_holes = {GC_NO_BLOCK, GC_NO_BLOCK, GC_NO_BLOCK, GC_NO_BLOCK},
+                           .old_holes = GC_NO_BLOCK};
     for (int i = 0; i < GC_AGES; i++)
         spaces->generations[i] = (struct gc_generation){.small = GC_NO_BLOCK, .large = GC_NO_BLOCK};
 }
@@ -173,21 +174,42 @@ static void hand_out(struct gc_spaces *spaces, const struct gc_run *run)
     spaces->handed_bytes += run->limit - run->bump;
 }
 
-/* In a block of gen2. */
-static bool open_birth(struct gc_spaces *spaces, struct gc_run *run, size_t bytes)
+uint32_t *gc_old_holes(struct gc_spaces *spaces, enum gc_block_kind kind)
 {
-    if (!open_listed_hole(spaces, run, &spaces->old_holes, bytes, true) &&
-        !open_free_block(spaces, run, GC_OLD, GC_BLOCK_SMALL, GC_FOR_MUTATOR))
-        return false;
+    return kind == GC_BLOCK_SMALL ? &spaces->old_holes : &spaces->pinning_holes[kind];
+}
+
+void gc_old_holes_forget(struct gc_spaces *spaces)
+{
+    for (int kind = 0; kind <= GC_BLOCK_AMBIGUOUS; kind++)
+        spaces->pinning_holes[kind] = GC_NO_BLOCK;
+    spaces->old_holes = GC_NO_BLOCK;
+}
+
+/* The block just opened is gen2's. */
+static bool list_births(struct gc_spaces *spaces, const struct gc_run *run)
+{
     spaces->tables->blocks[run->block].next_hole = spaces->births;
     spaces->births = run->block;
     return true;
 }
 
-static bool open_young(struct gc_spaces *spaces, struct gc_run *run, enum gc_block_kind kind,
+static bool open_old(struct gc_spaces *spaces, struct gc_run *run, enum gc_block_kind kind,
+                     size_t bytes)
+{
+    return open_listed_hole(spaces, run, gc_old_holes(spaces, kind), bytes, true) &&
+           list_births(spaces, run);
+}
+
+static bool open_block(struct gc_spaces *spaces, struct gc_run *run, enum gc_block_kind kind,
                        size_t bytes)
 {
+    if (spaces->pretenures && kind == GC_BLOCK_SMALL)
+        return open_old(spaces, run, kind, bytes) ||
+               (open_free_block(spaces, run, GC_OLD, kind, GC_FOR_MUTATOR) &&
+                list_births(spaces, run));
     return open_listed_hole(spaces, run, &spaces->young_holes[kind], bytes, true) ||
+           (kind != GC_BLOCK_SMALL && open_old(spaces, run, kind, bytes)) ||
            open_free_block(spaces, run, GC_YOUNG, kind, GC_FOR_MUTATOR);
 }
 
@@ -201,8 +223,7 @@ bool gc_young_run_next(struct gc_spaces *spaces, struct gc_run *run, enum gc_blo
     open = run->block != GC_NO_BLOCK && open_hole(spaces, run, bytes, true);
     if (!open) {
         close_run(spaces, run);
-        open = spaces->pretenures && kind == GC_BLOCK_SMALL ? open_birth(spaces, run, bytes)
-                                                            : open_young(spaces, run, kind, bytes);
+        open = open_block(spaces, run, kind, bytes);
     }
     if (open)
         hand_out(spaces, run);

@@ -47,10 +47,11 @@ struct gc_run {
 struct gc_spaces {
     struct gc_tables *tables;
     struct gc_blocks *blocks;
-    struct gc_generation generations[GC_AGES];    /* the frozen ones last */
-    uint32_t young_holes[GC_BLOCK_AMBIGUOUS + 1]; /* by kind: gen0 blocks with room */
-    uint32_t old_holes;                           /* gen2 blocks with room */
-    uint32_t births;                              /* gen2 blocks with objects born there */
+    struct gc_generation generations[GC_AGES];      /* the frozen ones last */
+    uint32_t young_holes[GC_BLOCK_AMBIGUOUS + 1];   /* by kind: gen0 blocks with room */
+    uint32_t pinning_holes[GC_BLOCK_AMBIGUOUS + 1]; /* gen2's of the kinds that pin */
+    uint32_t old_holes;                             /* ... and of the other */
+    uint32_t births;                                /* gen2 blocks with objects born there */
     bool pretenures;     /* what mutators allocate in small blocks is born in gen2 */
     bool apart;          /* several take blocks: each near its last */
     size_t handed_bytes; /* to mutators since the last collection */
@@ -71,7 +72,8 @@ static inline size_t gc_run_unused(const struct gc_run *run, uintptr_t bump)
 
 /* Room for `bytes` in gen0, to be zeroed, in blocks of `kind`: the next hole of
  * the run's block, else a block with holes, else a free block. While the spaces
- * pretenure, the same in gen2. */
+ * pretenure, the same in gen2; what pins fills gen2's holes before free blocks, for
+ * nothing is copied into them. */
 bool gc_young_run_next(struct gc_spaces *spaces, struct gc_run *run, enum gc_block_kind kind,
                        size_t bytes);
 
@@ -94,6 +96,10 @@ void gc_copy_run_close(struct gc_spaces *spaces, struct gc_run *run);
  * a start is recorded in it nothing is found there. */
 uintptr_t gc_large_take(struct gc_spaces *spaces, size_t bytes);
 void gc_large_zero(const struct gc_spaces *spaces, uintptr_t start, size_t bytes);
+
+/* The list of gen2's blocks of `kind` with room; none has any. */
+uint32_t *gc_old_holes(struct gc_spaces *spaces, enum gc_block_kind kind);
+void gc_old_holes_forget(struct gc_spaces *spaces);
 
 /* Puts a block, or a large object by its first, in a generation's list. */
 void gc_generation_add(struct gc_spaces *spaces, uint32_t block, unsigned generation);
