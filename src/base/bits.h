@@ -56,7 +56,9 @@ static inline uint64_t gc_bit_run(unsigned first, unsigned count)
     return (UINT64_MAX >> (-count & 63)) << first;
 }
 
-static inline void gc_prefetch(const void *address)
+/* Always inline: gcc takes a function of a prefetch alone for one without effect,
+ * and drops its calls. */
+GC_ALWAYS_INLINE void gc_prefetch(const void *address)
 {
     __builtin_prefetch(address, 1);
 }
