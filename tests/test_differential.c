@@ -39,6 +39,7 @@ static const struct variant variants[] = {
     {{"deep checks", EXACT, SMALL, "check=deep"}, 8},
     {{"one worker", EXACT, SMALL, "workers=1"}, 1},
     {{"two workers", EXACT, SMALL, "workers=2"}, 1},
+    {{"two workers at work", EXACT, SMALL, "workers=2,stress=prefetch"}, 2},
 };
 
 static uint64_t number_from(const char *name, uint64_t otherwise)

@@ -202,6 +202,34 @@ static void no_edge_is_lost_when_all_lanes_are_full(void **state)
     }
 }
 
+/* Two pieces, with more or fewer edges than the lanes have room for: the array and
+ * what it refers to are in parts of different workers. */
+static void no_edge_of_a_piece_is_lost(void **state)
+{
+    enum { LENGTH = 16000 };
+
+    (void)state;
+    for (unsigned share = 3; share <= 8; share++) {
+        struct world *world = make_team_world(2, ",stress=prefetch+tiny-stack+in-place");
+        size_t count = 0;
+
+        world->root[0] = make_array(world->mutator, &gc_type_references, LENGTH);
+        for (size_t i = 0; i < LENGTH; i++) {
+            void *node = i % 8 < share ? make_node(world->mutator, i) : NULL;
+            void **slots = world->root[0];
+
+            gc_write(world->mutator, slots, &slots[i], node);
+            count += node != NULL;
+        }
+        for (int round = 0; round < 3; round++) {
+            gc_collect(world->mutator, GC_OLD, NULL);
+            assert_int_equal(gc_verify(world->mutator), 0);
+            assert_int_equal(count_objects(world->mutator, &node_type), count);
+        }
+        world_end(world);
+    }
+}
+
 static void tagged_slots_are_followed(void **state)
 {
     gc_options options = plain_options(0);
@@ -225,6 +253,37 @@ static void tagged_slots_are_followed(void **state)
     for (size_t i = 0; i < 100; i++) {
         assert_int_equal(slots[i] & 7, i % 2 == 0 ? 3 : 0);
         assert_int_equal(((struct node *)(slots[i] & ~(uintptr_t)7))->value, i);
+    }
+    world_end(world);
+}
+
+enum { LONG = 100000, SPARSE = 997 };
+
+/* It is scanned in pieces, and what it refers to moves later. */
+static void a_long_array_that_all_scan_is_remembered(void **state)
+{
+    struct world *world = make_team_world(2, ",stress=prefetch");
+    void **slots;
+
+    (void)state;
+    world->root[0] = make_array(world->mutator, &gc_type_references, LONG);
+    for (int i = 0; i < 3; i++)
+        gc_collect(world->mutator, GC_OLD, NULL);
+    for (size_t i = 0; i < LONG; i += SPARSE) {
+        void *node = make_node(world->mutator, i);
+
+        slots = world->root[0];
+        gc_write(world->mutator, slots, &slots[i], node);
+    }
+    gc_collect(world->mutator, GC_OLD, NULL);
+    assert_int_equal(world->heap->collector.team.helpers, 1);
+    for (unsigned generation = GC_MIDDLE; generation <= GC_OLD; generation++) {
+        assert_int_equal(gc_verify(world->mutator), 0);
+        for (size_t i = 0; i < LONG; i += SPARSE) {
+            slots = world->root[0];
+            assert_int_equal(((struct node *)slots[i])->value, i);
+        }
+        gc_collect(world->mutator, generation, NULL);
     }
     world_end(world);
 }
@@ -322,7 +381,9 @@ int main(void)
         cmocka_unit_test(so_it_does_where_all_moves),
         cmocka_unit_test(so_it_does_without_room_for_edges),
         cmocka_unit_test(no_edge_is_lost_when_all_lanes_are_full),
+        cmocka_unit_test(no_edge_of_a_piece_is_lost),
         cmocka_unit_test(tagged_slots_are_followed),
+        cmocka_unit_test(a_long_array_that_all_scan_is_remembered),
         cmocka_unit_test(ephemerons_and_weak_references_are_as_alone),
         cmocka_unit_test(a_small_heap_starts_no_thread),
         cmocka_unit_test(a_large_heap_is_marked_by_all),

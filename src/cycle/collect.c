@@ -237,8 +237,10 @@ static void decommit(struct gc_collector *collector, unsigned generation, size_t
     used = (used << GC_BLOCK_LOG2) - frozen->large_bytes;
     demand = recent_demand(collector, condemned);
     wanted = demand + gc_max(demand / DEMAND_MARGIN, collector->pace.nursery_min);
-    if (gc_blocks_trim(&collector->blocks, wanted > used ? wanted - used : 0) > 0)
+    if (gc_blocks_trim(&collector->blocks, wanted > used ? wanted - used : 0) > 0) {
         gc_lane_shrink(&collector->tracer.stack, KEPT_STACK);
+        gc_team_shrink(&collector->team);
+    }
 }
 
 /* ---- The story ---- */

@@ -142,17 +142,6 @@ static void sweep_small(struct gc_collector *collector, uint32_t block)
     }
 }
 
-static uintptr_t large_object(const struct gc_tables *tables, uint32_t block)
-{
-    uintptr_t start = gc_block_start(tables, block);
-    const uint64_t *bits = gc_block_bits(tables->starts, block);
-    size_t word = 0;
-
-    while (bits[word] == 0)
-        word++;
-    return start + ((word * 64 + gc_lowest_bit(bits[word])) << GC_GRANULE_LOG2) + GC_HEADER_BYTES;
-}
-
 static void keep_large(struct gc_collector *collector, uint32_t block, uintptr_t object)
 {
     struct gc_tables *tables = &collector->tables;
@@ -174,7 +163,7 @@ static void sweep_large(struct gc_collector *collector, uint32_t block)
 
     while (block != GC_NO_BLOCK) {
         uint32_t next = tables->blocks[block].next;
-        uintptr_t object = large_object(tables, block);
+        uintptr_t object = gc_large_object(tables, block);
 
         if (gc_bit_get(tables->marks, gc_granule_of(tables, object)))
             keep_large(collector, block, object);

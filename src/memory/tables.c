@@ -275,6 +275,18 @@ uintptr_t gc_start_before(const struct gc_tables *tables, uint32_t block, uintpt
     return nearest_start(tables, block, (gc_min(address, last) - tables->base) >> GC_GRANULE_LOG2);
 }
 
+uintptr_t gc_large_object(const struct gc_tables *tables, uint32_t block)
+{
+    uint32_t head = head_of(tables, block);
+    const uint64_t *bits = gc_block_bits(tables->starts, head);
+    size_t word = 0;
+
+    while (bits[word] == 0)
+        word++;
+    return gc_block_start(tables, head) +
+           ((word * 64 + gc_lowest_bit(bits[word])) << GC_GRANULE_LOG2) + GC_HEADER_BYTES;
+}
+
 uintptr_t gc_object_containing(struct gc_tables *tables, uintptr_t word)
 {
     uintptr_t address = word - 1, object;

@@ -116,6 +116,9 @@ void gc_run_visit(uintptr_t from, uintptr_t to, void (*visit)(uintptr_t object, 
  * `address` or before it, or 0. */
 uintptr_t gc_start_before(const struct gc_tables *tables, uint32_t block, uintptr_t address);
 
+/* The large object that `block` is a part of. */
+uintptr_t gc_large_object(const struct gc_tables *tables, uint32_t block);
+
 /* The object in which the word's predecessor lies, or 0: so a reference, an
  * interior pointer and one past the end lead to their object. */
 uintptr_t gc_object_containing(struct gc_tables *tables, uintptr_t word);

@@ -6,11 +6,12 @@
 
 #include <string.h>
 
-enum { PIECE = 8 }; /* cards that are scanned at once */
+enum { AT_ONCE = 8 }; /* cards that are scanned before what they queued is followed */
 
 /* A holder at work: the youngest age met so far, cards aside. */
 struct card_scan {
     struct gc_tracer *tracer;
+    gc_visit_words_fn *visit_words;
     const gc_type *type;
     uintptr_t array;
     unsigned age;
@@ -18,19 +19,14 @@ struct card_scan {
 };
 
 /* Edges wait in the stack if it has room, for they are many. */
-static void visit(struct gc_tracer *tracer, void *slot)
+static void queue_words(struct gc_tracer *tracer, uintptr_t from, uintptr_t to)
 {
-    if (tracer->prefetching)
-        gc_queue(tracer, slot);
-    else
-        gc_follow_as_due(tracer, slot);
+    gc_scan_range(tracer, from, to, gc_queue);
 }
 
-GC_ALWAYS_INLINE void visit_each(struct gc_tracer *tracer, uintptr_t from, uintptr_t to,
-                                 gc_scan_slot_fn *each)
+static void follow_words(struct gc_tracer *tracer, uintptr_t from, uintptr_t to)
 {
-    for (uintptr_t slot = from; slot < to; slot += sizeof slot)
-        each(tracer, (void *)slot);
+    gc_scan_range(tracer, from, to, gc_follow_as_due);
 }
 
 /* Sets the card of what was just visited from the youngest age it met. */
@@ -47,26 +43,19 @@ static void set_card(struct card_scan *scan, uint8_t *card)
     }
 }
 
-static void visit_slot(struct card_scan *scan, uintptr_t slot)
+/* The slots of references from `from` to `to`: all on one card. */
+static void visit_slots(struct card_scan *scan, uintptr_t from, uintptr_t to)
 {
     struct gc_tables *tables = scan->tracer->tables;
 
     scan->tracer->youngest = GC_GENERATIONS;
-    visit(scan->tracer, (void *)slot);
-    set_card(scan, &tables->lines[gc_line_of(tables, slot)]);
+    scan->visit_words(scan->tracer, from, to);
+    set_card(scan, &tables->lines[gc_line_of(tables, from)]);
 }
 
-/* The slots of references from `from` to `to`: all on one card. */
-static void visit_words(struct card_scan *scan, uintptr_t from, uintptr_t to)
+static void visit_slot(struct card_scan *scan, uintptr_t slot)
 {
-    struct gc_tables *tables = scan->tracer->tables;
-
-    scan->tracer->youngest = GC_GENERATIONS;
-    if (scan->tracer->prefetching)
-        visit_each(scan->tracer, from, to, gc_queue);
-    else
-        visit_each(scan->tracer, from, to, gc_follow_as_due);
-    set_card(scan, &tables->lines[gc_line_of(tables, from)]);
+    visit_slots(scan, slot, slot + sizeof slot);
 }
 
 /* The slots of the fixed part and of elements that lie from `from` to `to`. */
@@ -95,7 +84,7 @@ static void visit_range(struct card_scan *scan, uintptr_t from, uintptr_t to)
 static void visit_card(struct card_scan *scan, uintptr_t from, uintptr_t to)
 {
     if (scan->type->kind == GC_KIND_REFERENCES)
-        visit_words(scan, from, to);
+        visit_slots(scan, from, to);
     else
         visit_range(scan, from, to);
 }
@@ -103,6 +92,7 @@ static void visit_card(struct card_scan *scan, uintptr_t from, uintptr_t to)
 static struct card_scan begin(struct gc_tracer *tracer, uintptr_t array)
 {
     return (struct card_scan){.tracer = tracer,
+                              .visit_words = tracer->prefetching ? queue_words : follow_words,
                               .type = gc_header_type(*gc_header(array)),
                               .array = array,
                               .age = gc_age_of(tracer->tables, array),
@@ -141,27 +131,36 @@ static uintptr_t next_card(uintptr_t at, uintptr_t end)
     return next < end ? next : end;
 }
 
-static void scan_from(struct card_scan *scan, uintptr_t at, uintptr_t to, uintptr_t end)
+static void visit_cards(struct card_scan *scan, uintptr_t from, uintptr_t to)
 {
-    for (; at < to; at = next_card(at, end))
-        visit_card(scan, at, next_card(at, end));
+    for (uintptr_t at = from; at < to; at = next_card(at, to))
+        visit_card(scan, at, next_card(at, to));
+}
+
+static uintptr_t end_of(const struct card_scan *scan)
+{
+    return scan->array + gc_payload_bytes(scan->type, scan->array);
+}
+
+static void forget(uintptr_t array)
+{
+    *gc_log_byte(array) &= (uint8_t) ~(GC_LOG_REMEMBERED | GC_LOG_FROZEN);
 }
 
 /* What is queued is to be followed before much more is: a few arrays wait. */
 void gc_cards_scan_all(struct gc_tracer *tracer, uintptr_t array)
 {
     struct card_scan scan = begin(tracer, array);
-    uintptr_t end = array + gc_payload_bytes(scan.type, array);
 
     gc_card_mark(tracer->tables, array, NULL, GC_CARD_CLEAN);
-    *gc_log_byte(array) &= (uint8_t) ~(GC_LOG_REMEMBERED | GC_LOG_FROZEN);
+    forget(array);
     if (tracer->prefetching && !tracer->ephemerons.watching &&
         tracer->card_scan_count < GC_CARD_SCANS) {
         tracer->card_scans[tracer->card_scan_count++] =
             (struct gc_card_scan){array, array, GC_GENERATIONS};
         return;
     }
-    scan_from(&scan, array, end, end);
+    visit_cards(&scan, array, end_of(&scan));
     finish(&scan);
 }
 
@@ -169,16 +168,43 @@ void gc_cards_scan_on(struct gc_tracer *tracer)
 {
     struct gc_card_scan *begun = &tracer->card_scans[tracer->card_scan_count - 1];
     struct card_scan scan = begin(tracer, begun->array);
-    uintptr_t end = begun->array + gc_payload_bytes(scan.type, begun->array);
-    uintptr_t to = gc_min(gc_round_down(begun->at, GC_LINE_BYTES) + PIECE * GC_LINE_BYTES, end);
+    uintptr_t end = end_of(&scan);
+    uintptr_t to = gc_min(gc_round_down(begun->at, GC_LINE_BYTES) + AT_ONCE * GC_LINE_BYTES, end);
 
     scan.youngest = begun->youngest;
-    scan_from(&scan, begun->at, to, end);
+    visit_cards(&scan, begun->at, to);
     begun->at = to;
     begun->youngest = scan.youngest;
     if (to < end)
         return;
     tracer->card_scan_count--;
+    finish(&scan);
+}
+
+void gc_cards_scan_piece(struct gc_tracer *tracer, uintptr_t from, gc_visit_words_fn *visit_words)
+{
+    struct gc_tables *tables = tracer->tables;
+    struct card_scan scan = begin(tracer, gc_large_object(tables, gc_block_of(tables, from)));
+    uintptr_t to = gc_min(gc_next_piece(from), end_of(&scan));
+
+    scan.visit_words = visit_words;
+    memset(&tables->lines[gc_line_of(tables, from)], GC_CARD_CLEAN,
+           gc_line_of(tables, to - 1) + 1 - gc_line_of(tables, from));
+    visit_cards(&scan, from, to);
+}
+
+void gc_cards_finish_pieces(struct gc_tracer *tracer, uintptr_t array)
+{
+    const struct gc_tables *tables = tracer->tables;
+    struct card_scan scan = begin(tracer, array);
+    size_t last = gc_line_of(tables, end_of(&scan) - 1);
+    uint8_t most = GC_CARD_CLEAN;
+
+    for (size_t line = gc_line_of(tables, array); line <= last; line++)
+        most = most > tables->lines[line] ? most : tables->lines[line];
+    if (most != GC_CARD_CLEAN)
+        scan.youngest = GC_FROZEN - most;
+    forget(array);
     finish(&scan);
 }
 
@@ -225,7 +251,7 @@ void gc_cards_scan_marked(struct gc_tracer *tracer, uintptr_t array)
 {
     struct card_scan scan = begin(tracer, array);
     struct card_queue queue = {.next = 0};
-    uintptr_t end = array + gc_payload_bytes(scan.type, array), at = array;
+    uintptr_t end = end_of(&scan), at = array;
     uint8_t least = least_card(tracer);
 
     while (at < end) {

@@ -20,6 +20,14 @@ GC_ALWAYS_INLINE void gc_scan_offsets(struct gc_tracer *tracer, uintptr_t base,
         visit(tracer, (void *)(base + offsets[i]));
 }
 
+/* Slots that stand one after another. */
+GC_ALWAYS_INLINE void gc_scan_range(struct gc_tracer *tracer, uintptr_t from, uintptr_t to,
+                                    gc_scan_slot_fn *visit)
+{
+    for (uintptr_t slot = from; slot < to; slot += sizeof slot)
+        visit(tracer, (void *)slot);
+}
+
 struct gc_span {
     size_t from;
     size_t to; /* exclusive */

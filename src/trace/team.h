@@ -2,20 +2,21 @@
  *
  * Threads that mark together.
  *
- * The heap's addresses are dealt out among them, 256 KiB at a time, and each
+ * The heap's addresses are dealt out among them, a chunk at a time, and each
  * marks and scans what lies in its own parts: so no mark, line or count is shared,
  * and none needs an atomic operation, which would wait for every store under way.
- * An edge into another's part is sent there, in parcels.
+ * An edge into another's part is sent there, in parcels (post.h).
  *
  * What stays where it is can be marked so. What moves, and what has a say of its
- * own (trace callbacks, ephemerons, cards, holders to be remembered), is left to
- * the collecting thread. So the two alternate: that thread alone follows the slots
+ * own (trace callbacks, ephemerons, holders to be remembered), is left to the
+ * collecting thread. So the two alternate: that thread alone follows the slots
  * into evacuating blocks, and puts the edges to what stays aside; then all mark
  * from these, and leave it what it must do; until nothing is left.
  *
  * J1  Between phases all helpers wait, and all inboxes are empty.
  * J2  In a phase a worker writes the log bytes, marks, lines and live counts of
- *     its own parts of the heap alone, and nothing else of the heap is written.
+ *     its own parts of the heap alone, and the cards of the pieces of arrays that
+ *     it was given; nothing else of the heap is written.
  * J3  A phase is over when all wait and no inbox holds an edge: only one that
  *     does not wait can fill one, and it waits with its parcels delivered.
  */
@@ -25,34 +26,49 @@
 #include "os/threads.h"
 #include "trace/tracer.h"
 
-enum { GC_MOST_WORKERS = 64, GC_MOST_ASIDE = 16 << 10 };
+enum {
+    GC_MOST_WORKERS = 64,
+    GC_MOST_ASIDE = 16 << 10,
+    GC_PARCEL_WORDS = 256,
+    GC_PARCEL_EDGES = GC_PARCEL_WORDS - 2,
+    GC_APART =
+        128 /* bytes: what threads write stands so far apart, for lines are fetched in pairs */
+};
 
 struct gc_team;
 
-enum { GC_PARCEL = 128 };
-
 /* Edges on their way to another worker. */
 struct gc_parcel {
+    struct gc_parcel *next;
     size_t count;
-    uintptr_t edges[GC_PARCEL];
+    uintptr_t edges[GC_PARCEL_EDGES];
 };
 
-/* One of them. */
+/* One of them: its own part, and what others read and write. */
 struct gc_worker {
-    struct gc_tracer tracer;   /* first; the heap's tables, with a stack of its own */
-    struct gc_lane inbox;      /* edges that others sent; under the lock */
-    struct gc_lane left;       /* entries for the collecting thread */
-    struct gc_parcel *parcels; /* by worker */
+    _Alignas(GC_APART) struct gc_tracer tracer; /* first; the heap's tables, a stack of its own */
+    struct gc_lane left;                        /* entries for the collecting thread */
+    struct gc_parcel **parcels;                 /* to be sent, by worker */
+    struct gc_parcel *received;                 /* a list */
+    struct gc_parcel *empty;                    /* a list */
+    unsigned empty_count;
     struct gc_team *team;
-    struct gc_thread thread; /* not of the first, which is the collecting thread */
+    unsigned index;
+    unsigned shares;         /* into which the heap is dealt */
     bool is_lost;            /* an edge of the object at hand found no room */
     bool has_lost;           /* ... or one of some object scanned in this phase */
-    bool waits;              /* atomic */
+    struct gc_thread thread; /* not of the first, which is the collecting thread */
+
+    _Alignas(GC_APART) struct gc_parcel *inbox; /* a list, under the lock */
+    _Alignas(GC_APART) bool waits;              /* atomic */
 };
 
 struct gc_team {
     struct gc_lock lock;
     struct gc_signal changed;  /* an inbox, or `waiting`, or `ends` */
+    struct gc_lane pool;       /* of parcels; under the lock */
+    struct gc_parcel *empty;   /* a list, under the lock */
+    void *memory;              /* of workers and their tables of parcels */
     struct gc_worker *workers; /* the first is the collecting thread */
     unsigned size;             /* of these, as wished; 1: there is no team */
     unsigned helpers;          /* threads that run */
@@ -69,11 +85,15 @@ struct gc_team {
 bool gc_team_create(struct gc_team *team, unsigned size, size_t capacity);
 void gc_team_destroy(struct gc_team *team);
 
-/* Starts the helpers, if they do not run; false if there is none. */
+/* Starts the helpers, if they do not run, for a collection; false if there is
+ * none, or no memory for parcels. */
 bool gc_team_start(struct gc_team *team);
 
 /* Ends them: before a fork. The next start begins anew. */
 void gc_team_stop(struct gc_team *team);
+
+/* A helper's life: waits for edges, marks from them. */
+void gc_team_help(void *worker);
 
 /* Before the first phase of a collection. */
 void gc_team_begin(struct gc_team *team, const struct gc_tracer *tracer);
@@ -93,6 +113,9 @@ static inline bool gc_team_put_aside(struct gc_team *team, uintptr_t edge)
 /* Marks from what was put aside. What is left is on the tracer's stack then:
  * false if that is nothing. */
 bool gc_team_mark(struct gc_team *team, struct gc_tracer *tracer);
+
+/* Gives back most of what its lanes have committed. Between collections. */
+void gc_team_shrink(struct gc_team *team);
 
 /* Words that its lanes have committed, or may. */
 size_t gc_team_words(const struct gc_team *team, bool at_most);
