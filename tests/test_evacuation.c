@@ -100,6 +100,31 @@ static void aligned_copies_fill_blocks_to_the_last_byte(void **state)
     assert_in_range(blocks, COUNT / 4, COUNT / 4 + 1);
 }
 
+/* The young go up twice, for a compaction is two collections. */
+static void what_moves_within_gen2_is_not_promoted(void **state)
+{
+    enum { OLD = 20000, YOUNG = 1000, BYTES = GC_OBJECT_BYTES(sizeof(struct node)) };
+    struct world *world = make_plain(8 * MIB);
+    gc_report report = {.size = sizeof report};
+    uint64_t moved;
+
+    (void)state;
+    world->root[0] = build_list(world->mutator, OLD);
+    make_old(world);
+    for (struct node *node = world->root[0]; node != NULL; node = node->right)
+        if (node->right != NULL)
+            gc_write(world->mutator, node, &node->right, node->right->right);
+    world->root[1] = build_list(world->mutator, YOUNG);
+    moved = stats_of(world->heap).moved_bytes;
+    gc_compact(world->mutator, &report);
+    moved = stats_of(world->heap).moved_bytes - moved;
+    assert_int_equal(report.promoted_bytes, 2 * YOUNG * BYTES);
+    assert_in_range(moved, YOUNG * BYTES + OLD / 4 * BYTES, (2 * YOUNG + OLD / 2) * BYTES);
+    assert_int_equal(list_length(world->root[0]), OLD / 2);
+    assert_true(is_intact_list(world->root[1], YOUNG));
+    world_end(world);
+}
+
 /* ---- Without room -------------------------------------------------------- */
 
 static uint64_t failures(const struct world *world)
@@ -175,6 +200,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         MOVING(copies_of_every_size_are_whole),
         MOVING(aligned_copies_fill_blocks_to_the_last_byte),
+        cmocka_unit_test(what_moves_within_gen2_is_not_promoted),
         cmocka_unit_test(what_cannot_be_copied_is_counted_once_and_moves_later),
         MOVING(what_is_pinned_is_no_failure),
     };
