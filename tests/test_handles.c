@@ -2,6 +2,8 @@
  *
  * Handles: root slots that the heap keeps.
  */
+#include "memory/layout.h"
+#include "os/os.h"
 #include "support/heap.h"
 #include "trace/handles.h"
 
@@ -144,6 +146,92 @@ static void hundred_thousand_handles_come_and_go_in_any_order(void **state)
     free(handles);
 }
 
+/* ---- Their pages, from inside -------------------------------------------- */
+
+static struct {
+    char *start;
+    size_t bytes;
+    int pieces;
+} taken;
+
+static void *(*allocate)(size_t bytes);
+static void (*give_back)(void *piece);
+
+static void *note_piece(size_t bytes)
+{
+    taken.start = allocate(bytes);
+    taken.bytes = bytes;
+    taken.pieces++;
+    return taken.start;
+}
+
+static void note_given_back(void *piece)
+{
+    taken.pieces--;
+    give_back(piece);
+}
+
+static void pages_lie_within_their_piece(void **state)
+{
+    enum { COUNT = 3 * 63 * GC_HANDLE_SLOTS };
+    struct gc_handles handles = {0};
+
+    (void)state;
+    allocate = gc_os.allocate;
+    give_back = gc_os.free;
+    gc_os.allocate = note_piece;
+    gc_os.free = note_given_back;
+    for (size_t i = 0; i < COUNT; i++) {
+        char *slot = (char *)gc_handles_take(&handles);
+        const struct gc_handle_page *page = gc_handle_page_of(slot);
+
+        assert_non_null(slot);
+        assert_true((const char *)page >= taken.start);
+        assert_true((const char *)(page + 1) <= taken.start + taken.bytes);
+        assert_int_equal(page->youngest, GC_FROZEN); /* until something is put there */
+        assert_int_equal(page->used, i % GC_HANDLE_SLOTS + 1);
+        assert_int_equal(handles.page_count, (i / (63 * GC_HANDLE_SLOTS) + 1) * 63);
+    }
+    assert_int_equal(taken.pieces, 3);
+    for (struct gc_handle_page *page = handles.pages; page != NULL; page = page->next)
+        for (int i = GC_HANDLE_SLOTS; i-- > 0;) {
+            gc_handles_give(&handles, &page->slots[i]);
+            assert_int_equal(page->used, i);
+        }
+    gc_handles_destroy(&handles);
+    assert_int_equal(taken.pieces, 0);
+    gc_os.allocate = allocate;
+    gc_os.free = give_back;
+}
+
+/* A page of old objects is passed over, whatever those before it refer to. */
+static void each_page_knows_its_youngest(void **state)
+{
+    struct world *world = *state;
+    gc_handle *handles[2 * GC_HANDLE_SLOTS];
+    struct node *young;
+
+    for (int i = 0; i < 2 * GC_HANDLE_SLOTS; i++)
+        handles[i] = make_handle(world->mutator, make_node(world->mutator, 1));
+    collect(world->mutator, 0);
+    collect(world->mutator, 1);
+    young = make_node(world->mutator, 2);
+    assert_int_equal(gc_pin(world->mutator, young), GC_OK);
+    for (int at = 0; at < 2; at++) {
+        const gc_handle *holder = handles[at * GC_HANDLE_SLOTS];
+        const gc_handle *other = handles[(1 - at) * GC_HANDLE_SLOTS];
+
+        gc_handle_set(world->mutator, handles[at * GC_HANDLE_SLOTS], young);
+        gc_handle_set(world->mutator, handles[(1 - at) * GC_HANDLE_SLOTS], NULL);
+        collect(world->mutator, 0);
+        assert_int_equal(gc_generation_of(world->mutator, young), GC_YOUNG);
+        assert_int_equal(gc_handle_page_of(holder)->youngest, GC_YOUNG);
+        assert_int_equal(gc_handle_page_of(other)->youngest, GC_OLD);
+    }
+    for (int i = 0; i < 2 * GC_HANDLE_SLOTS; i++)
+        gc_handle_destroy(world->mutator, handles[i]);
+}
+
 static void destroyed_handles_may_be_taken_anew(void **state)
 {
     struct gc_handles handles = {0};
@@ -203,6 +291,8 @@ int main(void)
         TEST(old_handle_keeps_a_young_object),
         TEST(handles_to_one_object_stay_equal),
         TEST(handles_keep_their_address),
+        TEST(each_page_knows_its_youngest),
+        cmocka_unit_test(pages_lie_within_their_piece),
         cmocka_unit_test(slots_that_were_given_back_are_taken_before_more_pages_are_made),
         cmocka_unit_test(destroyed_handles_may_be_taken_anew),
         TEST(hundred_thousand_handles_come_and_go_in_any_order),

@@ -177,6 +177,25 @@ static void the_last_cards_may_be_the_last_that_there_are(void **state)
     }
 }
 
+/* Two threads may log one holder: the second entry finds it done. */
+static void a_holder_that_was_logged_twice_is_scanned_once(void **state)
+{
+    struct world *world = *state;
+    struct node *young;
+
+    world->root[0] = make_node(world->mutator, 0);
+    make_old(world);
+    young = make_node(world->mutator, 1);
+    assert_int_equal(gc_pin(world->mutator, young), GC_OK);
+    store(world, young);
+    for (int i = 0; i < 3; i++)
+        gc_log_add(remembered(world), (uintptr_t)world->root[0]);
+    gc_collect(world->mutator, GC_YOUNG, NULL);
+    assert_int_equal(gc_generation_of(world->mutator, young), GC_YOUNG);
+    assert_int_equal(remembered(world)->log.count, 1);
+    assert_int_equal(gc_unpin(world->mutator, young), GC_OK);
+}
+
 /* Log and old set are full to the last word that is committed: the one behind it
  * cannot be read. */
 static void sets_are_read_to_their_last_word_and_no_further(void **state)
@@ -322,6 +341,7 @@ int main(void)
         TEST(an_array_scanned_in_pieces_is_in_the_log_once),
         TEST(all_cards_of_an_array_are_its_own),
         TEST(the_last_cards_may_be_the_last_that_there_are),
+        TEST(a_holder_that_was_logged_twice_is_scanned_once),
         TEST(sets_are_read_to_their_last_word_and_no_further),
         TEST(what_the_log_has_no_room_for_is_found_in_its_block),
         TEST(what_the_old_set_has_no_room_for_is_found_in_its_block),
