@@ -97,13 +97,13 @@ static void what_helped_is_the_last_that_is_tried(void **state)
 
 /* ---- The share of time --------------------------------------------------- */
 
-/* As if so many collections at the limit had taken `percent` of the last
- * hundred seconds. */
+/* As if so many collections at the limit had taken `percent` of the last ten
+ * thousand seconds. */
 static void pretend(struct world *world, unsigned collections, uint64_t percent)
 {
     world->heap->limit_collections = collections;
-    world->heap->limit_started_ns = gc_os_now_ns() - UINT64_C(100000000000);
-    world->heap->limit_collecting_ns = percent * UINT64_C(1000000000);
+    world->heap->limit_started_ns = gc_os_now_ns() - UINT64_C(10000000000000);
+    world->heap->limit_collecting_ns = percent * UINT64_C(100000000000);
 }
 
 static void assert_no_run(const struct world *world)
