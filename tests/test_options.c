@@ -54,13 +54,16 @@ static void unknown_values_of_options_are_refused(void **state)
 
     (void)state;
     options.stacks = (gc_stacks)7;
-    assert_refused_for(&options, "stacks: no such value");
+    assert_refused_for(&options, "stacks=7: must be one of ambiguous exact");
     options = test_options();
     options.barriers = (gc_barriers)7;
-    assert_refused_for(&options, "barriers: no such value");
+    assert_refused_for(&options, "barriers=7: must be one of all none");
     options = test_options();
     options.check = (gc_check)7;
-    assert_refused_for(&options, "check: no such value");
+    assert_refused_for(&options, "check=7: must be one of off cheap deep");
+    options = test_options();
+    options.harden = (gc_harden)2;
+    assert_refused_for(&options, "harden=2: must be one of off on");
 }
 
 static void impossible_limits_are_refused(void **state)
@@ -93,6 +96,9 @@ static void impossible_numbers_are_refused(void **state)
     options = test_options();
     options.decommit_delay = 256;
     assert_refused_for(&options, "decommit_delay: must be at most 255");
+    options = test_options();
+    options.workers = 65;
+    assert_refused_for(&options, "workers: must be at most 64");
 }
 
 static void the_least_of_limits_makes_a_heap_or_has_no_memory(void **state)
@@ -124,11 +130,16 @@ static void good_options_need_no_explanation(void **state)
 
 /* ---- Settings ----------------------------------------------------------- */
 
+#define MODES "none collect evacuate-all full in-place tiny-stack prefetch pretenure quarantine"
+
 static const struct setting {
     const char *text;
     const char *reason; /* NULL: any */
 } malformed[] = {
-    {"nonsense=1", NULL},
+    {"nonsense=1",
+     "nonsense: no such option: there are check, stress, stacks, barriers, harden, hard-limit, "
+     "soft-limit, nursery-min, nursery-max, threshold1, threshold2, growth, gc-share, "
+     "decommit-delay, workers, watchdog-ms, stress-every, stress-seed"},
     {"check", "check: must be name=value"},
     {"check=", "check=: must be one of off cheap deep"},
     {"check=deeper", "check=deeper: must be one of off cheap deep"},
@@ -145,8 +156,14 @@ static const struct setting {
     {"threshold1=99999999999", "threshold1=99999999999: must be a number, K, M or G may follow"},
     {"check=deep,,", ": must be name=value"},
     {"=", NULL},
-    {"stress=no-such-mode", NULL},
-    {"stress=collect+", NULL},
+    {"stress=no-such-mode", "stress=no-such-mode: must be one of " MODES},
+    {"stress=collect+", "stress=: must be one of " MODES},
+    {"stress=collect+full+on", "stress=on: must be one of " MODES},
+    {"stress-every=0", "stress-every=0: must be at least 1"},
+    {"workers=65", "workers: must be at most 64"},
+    {"decommit-delay=256", "decommit_delay: must be at most 255"},
+    {"gc-share=101", "gc_share_percent: must be 1 to 100"},
+    {"harden=yes", "harden=yes: must be one of off on"},
     {"stacks=neither", "stacks=neither: must be one of ambiguous exact"},
     {"barriers=some", "barriers=some: must be one of all none"},
 };
@@ -161,6 +178,59 @@ static void malformed_settings_are_refused(void **state)
         assert_refused(&options, GC_BAD_OPTION);
         if (malformed[i].reason != NULL)
             assert_string_equal(gc_options_explain(&options), malformed[i].reason);
+    }
+}
+
+/* Every option that is a number, with everything that is none, or too large. */
+static void numbers_are_numbers_in_every_option(void **state)
+{
+    static const char *const names[] = {
+        "hard-limit",  "soft-limit",   "nursery-min", "nursery-max", "threshold1",
+        "threshold2",  "growth",       "gc-share",    "workers",     "decommit-delay",
+        "watchdog-ms", "stress-every", "stress-seed"};
+    static const char *const values[] = {"",
+                                         " 1",
+                                         "1 ",
+                                         "-1",
+                                         "+1",
+                                         "x",
+                                         "0x10",
+                                         "1e3",
+                                         "1k",
+                                         "1KK",
+                                         "K",
+                                         "1.5",
+                                         "18446744073709551616",
+                                         "18446744073709551615K",
+                                         "99999999999G"};
+    gc_options options = test_options();
+    char text[100], reason[200];
+
+    (void)state;
+    options.settings = text;
+    for (unsigned i = 0; i < GC_COUNT(names); i++)
+        for (unsigned j = 0; j < GC_COUNT(values); j++) {
+            (void)snprintf(text, sizeof text, "%s=%s", names[i], values[j]);
+            (void)snprintf(reason, sizeof reason, "%s: must be a number, K, M or G may follow",
+                           text);
+            assert_refused_for(&options, reason);
+        }
+}
+
+/* These are of 32 bits. */
+static void narrow_numbers_do_not_wrap(void **state)
+{
+    static const char *const names[] = {"threshold1", "threshold2",     "growth",     "gc-share",
+                                        "workers",    "decommit-delay", "watchdog-ms"};
+    gc_options options = test_options();
+    char text[100], reason[200];
+
+    (void)state;
+    options.settings = text;
+    for (unsigned i = 0; i < GC_COUNT(names); i++) {
+        (void)snprintf(text, sizeof text, "%s=4294967297", names[i]);
+        (void)snprintf(reason, sizeof reason, "%s: must be a number, K, M or G may follow", text);
+        assert_refused_for(&options, reason);
     }
 }
 
@@ -254,6 +324,8 @@ int main(void)
         cmocka_unit_test(the_least_of_limits_makes_a_heap_or_has_no_memory),
         cmocka_unit_test(good_options_need_no_explanation),
         cmocka_unit_test(malformed_settings_are_refused),
+        cmocka_unit_test(numbers_are_numbers_in_every_option),
+        cmocka_unit_test(narrow_numbers_do_not_wrap),
         cmocka_unit_test(settings_take_the_units_of_bytes),
         cmocka_unit_test(overlong_settings_are_refused),
         cmocka_unit_test(malformed_environment_is_refused),

@@ -14,6 +14,8 @@ static struct gc_lock registry = {PTHREAD_MUTEX_INITIALIZER};
 static gc_heap *followed;
 static bool is_installed; /* the handlers are */
 
+static const char not_from_here[] = "called from a callback that may not call it";
+
 /* ---- One heap ---- */
 
 static struct gc_world *world_of(gc_heap *heap)
@@ -28,8 +30,9 @@ static void hold(gc_heap *heap)
     gc_check_heap(heap, "gc_fork_prepare");
     own = gc_world_own(world_of(heap));
     if (own != NULL && own->visits != 0)
-        gc_misuse("gc_fork_prepare", "called from a callback that may not call it");
+        gc_misuse("gc_fork_prepare", not_from_here);
     gc_world_hold(world_of(heap));
+    heap->is_prepared = true;
 }
 
 static void shut(gc_heap *heap)
@@ -50,11 +53,14 @@ static void check_prepared(const gc_heap *heap, const char *function)
         gc_misuse(function, "the heap is NULL");
     if (!gc_world_is_mine(&heap->collector.world))
         gc_misuse(function, "there was no gc_fork_prepare");
+    if (!heap->is_prepared) /* this thread collects */
+        gc_misuse(function, not_from_here);
 }
 
 void gc_fork_parent(gc_heap *heap)
 {
     check_prepared(heap, "gc_fork_parent");
+    heap->is_prepared = false;
     gc_world_let_go(world_of(heap));
 }
 
@@ -77,6 +83,7 @@ void gc_fork_child(gc_heap *heap)
     if (!gc_world_recreate(world_of(heap)))
         gc_misuse("gc_fork_child", "the system has no lock for the heap");
     drop_others(world_of(heap));
+    heap->is_prepared = false;
     gc_world_let_go(world_of(heap));
 }
 

@@ -21,6 +21,7 @@ struct gc_heap {
     uint64_t hash_state; /* of the generator of identity hashes */
     gc_heap *next_followed;
     bool is_followed; /* fork prepares it */
+    bool is_prepared; /* for a fork; its stopper's */
     /* Stress. */
     size_t stress_every;    /* safepoints from one collection to the next */
     uint64_t stress_chance; /* 0: exactly so many; else as many on average */

@@ -128,23 +128,24 @@ struct number_setting {
     const char *name;
     size_t offset; /* in gc_settings */
     bool wide;     /* size_t, else uint32_t */
+    size_t least;
 };
 
 static const struct number_setting number_settings[] = {
-    {"hard-limit", offsetof(struct gc_settings, options.hard_limit), true},
-    {"soft-limit", offsetof(struct gc_settings, options.soft_limit), true},
-    {"nursery-min", offsetof(struct gc_settings, options.nursery_min), true},
-    {"nursery-max", offsetof(struct gc_settings, options.nursery_max), true},
-    {"threshold1", offsetof(struct gc_settings, options.threshold1), false},
-    {"threshold2", offsetof(struct gc_settings, options.threshold2), false},
-    {"growth", offsetof(struct gc_settings, options.growth_percent), false},
-    {"gc-share", offsetof(struct gc_settings, options.gc_share_percent), false},
-    {"decommit-delay", offsetof(struct gc_settings, options.decommit_delay), false},
-    {"workers", offsetof(struct gc_settings, options.workers), false},
-    {"watchdog-ms", offsetof(struct gc_settings, options.watchdog_ms), false},
-    {"stress-every", offsetof(struct gc_settings, stress_every), true},
-    {"stress-seed", offsetof(struct gc_settings, stress_seed), true},
-    {NULL, 0, false}};
+    {"hard-limit", offsetof(struct gc_settings, options.hard_limit), true, 0},
+    {"soft-limit", offsetof(struct gc_settings, options.soft_limit), true, 0},
+    {"nursery-min", offsetof(struct gc_settings, options.nursery_min), true, 0},
+    {"nursery-max", offsetof(struct gc_settings, options.nursery_max), true, 0},
+    {"threshold1", offsetof(struct gc_settings, options.threshold1), false, 0},
+    {"threshold2", offsetof(struct gc_settings, options.threshold2), false, 0},
+    {"growth", offsetof(struct gc_settings, options.growth_percent), false, 0},
+    {"gc-share", offsetof(struct gc_settings, options.gc_share_percent), false, 0},
+    {"decommit-delay", offsetof(struct gc_settings, options.decommit_delay), false, 0},
+    {"workers", offsetof(struct gc_settings, options.workers), false, 0},
+    {"watchdog-ms", offsetof(struct gc_settings, options.watchdog_ms), false, 0},
+    {"stress-every", offsetof(struct gc_settings, stress_every), true, 1},
+    {"stress-seed", offsetof(struct gc_settings, stress_seed), true, 0},
+    {NULL, 0, false, 0}};
 
 static gc_status set_number(struct gc_settings *settings, const struct number_setting *setting,
                             const char *value, char *why)
@@ -155,6 +156,8 @@ static gc_status set_number(struct gc_settings *settings, const struct number_se
 
     if (!parse_bytes(value, &number) || (!setting->wide && number > UINT32_MAX))
         return refuse(why, setting->name, value, "must be a number, K, M or G may follow");
+    if (number < setting->least)
+        return refuse(why, setting->name, value, "must be at least 1");
     narrow = (uint32_t)number;
     if (setting->wide)
         memcpy(field, &number, sizeof number);
@@ -248,6 +251,32 @@ static void complete_numbers(gc_options *options)
         options->reference_tags = 1;
 }
 
+/* A field may hold any number. */
+static gc_status check_choice(char *why, const char *name, unsigned value,
+                              const struct choice *choices)
+{
+    char text[16];
+
+    for (const struct choice *choice = choices; choice->name != NULL; choice++)
+        if (choice->value == value)
+            return GC_OK;
+    snprintf(text, sizeof text, "%u", value);
+    return refuse_choice(why, name, text, choices);
+}
+
+static gc_status check_choices(const gc_options *options, char *why)
+{
+    gc_status status = check_choice(why, "stacks", options->stacks, stacks);
+
+    if (status == GC_OK)
+        status = check_choice(why, "barriers", options->barriers, barriers);
+    if (status == GC_OK)
+        status = check_choice(why, "check", options->check, checks);
+    if (status == GC_OK)
+        status = check_choice(why, "harden", options->harden, hardens);
+    return status;
+}
+
 static gc_status check_bounds(const gc_options *options, char *why)
 {
     if (options->hard_limit < GC_LEAST_LIMIT || options->hard_limit > SIZE_MAX / 8)
@@ -262,15 +291,7 @@ static gc_status check_bounds(const gc_options *options, char *why)
         return refuse(why, "workers", NULL, "must be at most 64");
     if (options->decommit_delay > UINT8_MAX)
         return refuse(why, "decommit_delay", NULL, "must be at most 255");
-    if ((unsigned)options->stacks > GC_STACKS_EXACT)
-        return refuse(why, "stacks", NULL, "no such value");
-    if ((unsigned)options->barriers > GC_BARRIERS_NONE)
-        return refuse(why, "barriers", NULL, "no such value");
-    if ((unsigned)options->check > GC_CHECK_DEEP)
-        return refuse(why, "check", NULL, "no such value");
-    if ((unsigned)options->harden > GC_HARDEN_ON)
-        return refuse(why, "harden", NULL, "no such value");
-    return GC_OK;
+    return check_choices(options, why);
 }
 
 gc_status gc_settings_read(const gc_options *options, struct gc_settings *settings, char *why)

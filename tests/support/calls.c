@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "support/calls.h"
 
+#include <strata/coroutine.h>
 #include <strata/fork.h>
+#include <strata/table.h>
 
 gc_heap *heap_to_call;
 const struct call *call;
@@ -10,14 +12,23 @@ const struct call *call;
 static gc_handle *handle;
 static gc_type *made_type;
 static void *array;
+static void *table;
+static max_align_t stack[64];
+static gc_coroutine *coroutine;
 
 void prepare_calls(gc_mutator *mutator, void **roots)
 {
     handle = gc_handle_create(mutator, NULL);
     made_type = gc_type_create(mutator, &node_type, NULL);
-    roots[1] = array = make_array(mutator, &gc_type_references, 2);
+    roots[1] = make_array(mutator, &gc_type_references, 2);
+    roots[2] = gc_table_create(mutator, GC_TABLE_STRONG, NULL, NULL, NULL);
+    table = roots[2];
     heap_to_call = gc_mutator_heap(mutator);
+    array = roots[1];
     assert_int_equal(gc_pin(mutator, array), GC_OK);
+    assert_int_equal(gc_pin(mutator, table), GC_OK);
+    coroutine = gc_coroutine_register(mutator, stack, sizeof stack, GC_EXACT);
+    assert_non_null(coroutine);
 }
 
 static void allocate(gc_mutator *mutator)
@@ -204,6 +215,87 @@ static void set_threshold(gc_mutator *mutator)
     (void)gc_threshold_set(heap_to_call, 0, 0);
 }
 
+static void register_stack(gc_mutator *mutator)
+{
+    (void)gc_coroutine_register(mutator, stack, sizeof stack, GC_EXACT);
+}
+
+static void unregister_stack(gc_mutator *mutator)
+{
+    gc_coroutine_unregister(mutator, coroutine);
+}
+
+static void switch_stack(gc_mutator *mutator)
+{
+    gc_coroutine_switch(mutator, coroutine);
+}
+
+static void create_table(gc_mutator *mutator)
+{
+    (void)gc_table_create(mutator, GC_TABLE_STRONG, NULL, NULL, NULL);
+}
+
+static void put(gc_mutator *mutator)
+{
+    (void)gc_table_put(mutator, table, array, NULL);
+}
+
+static void get(gc_mutator *mutator)
+{
+    (void)gc_table_get(mutator, table, array, NULL);
+}
+
+static void take_out(gc_mutator *mutator)
+{
+    (void)gc_table_remove(mutator, table, array);
+}
+
+static void clear_table(gc_mutator *mutator)
+{
+    gc_table_clear(mutator, table);
+}
+
+static void count_table(gc_mutator *mutator)
+{
+    (void)gc_table_count(mutator, table);
+}
+
+static void step(gc_mutator *mutator)
+{
+    size_t position = 0;
+
+    (void)gc_table_next(mutator, table, &position, NULL, NULL);
+}
+
+static void fit(gc_mutator *mutator)
+{
+    (void)gc_table_fit(mutator, table, 1);
+}
+
+static void follow(gc_mutator *mutator)
+{
+    (void)mutator;
+    (void)gc_fork_follow(heap_to_call);
+}
+
+static void prepare_fork(gc_mutator *mutator)
+{
+    (void)mutator;
+    gc_fork_prepare(heap_to_call);
+}
+
+static void end_in_parent(gc_mutator *mutator)
+{
+    (void)mutator;
+    gc_fork_parent(heap_to_call);
+}
+
+static void end_in_child(gc_mutator *mutator)
+{
+    (void)mutator;
+    gc_fork_child(heap_to_call);
+}
+
 static void attach(gc_mutator *mutator)
 {
     (void)gc_mutator_attach(heap_to_call, &mutator);
@@ -252,6 +344,21 @@ static const struct call calls[] = {
     {remove_callback, "gc_root_callback_remove", CALL_CHANGES},
     {set_limit, "gc_limit_set", CALL_CHANGES},
     {set_threshold, "gc_threshold_set", CALL_CHANGES},
+    {register_stack, "gc_coroutine_register", CALL_OTHER},
+    {switch_stack, "gc_coroutine_switch", CALL_SWITCHES},
+    {unregister_stack, "gc_coroutine_unregister", CALL_OTHER},
+    {create_table, "gc_table_create", CALL_TABLES},
+    {put, "gc_table_put", CALL_TABLES},
+    {get, "gc_table_get", CALL_TABLES},
+    {take_out, "gc_table_remove", CALL_TABLES},
+    {clear_table, "gc_table_clear", CALL_TABLES},
+    {count_table, "gc_table_count", CALL_TABLES},
+    {step, "gc_table_next", CALL_TABLES},
+    {fit, "gc_table_fit", CALL_TABLES},
+    {follow, "gc_fork_follow", CALL_FORKS},
+    {prepare_fork, "gc_fork_prepare", CALL_FORKS},
+    {end_in_parent, "gc_fork_parent", CALL_UNFORKS},
+    {end_in_child, "gc_fork_child", CALL_UNFORKS},
     {attach, "gc_mutator_attach", CALL_ATTACHES},
     {destroy, "gc_heap_destroy", CALL_DESTROYS},
 };

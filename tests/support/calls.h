@@ -9,16 +9,21 @@
 #include "support/doomed.h"
 
 enum {
-    CALL_INLINE = 1,    /* may collect; looks at the mutator at once, and checks late */
-    CALL_COLLECTS = 2,  /* collects */
-    CALL_DETACHES = 4,  /* gc_mutator_detach */
-    CALL_OTHER = 8,     /* takes a mutator, and does not collect */
-    CALL_CHANGES = 16,  /* takes a heap, by an attached thread */
-    CALL_ATTACHES = 32, /* gc_mutator_attach */
-    CALL_DESTROYS = 64, /* gc_heap_destroy */
-    CALL_POLLS = 128,   /* the same as CALL_INLINE, and checks only when it is watched */
-    CALL_MUTATOR = CALL_INLINE | CALL_POLLS | CALL_COLLECTS | CALL_DETACHES | CALL_OTHER,
-    CALL_HEAP = CALL_CHANGES | CALL_ATTACHES | CALL_DESTROYS
+    CALL_INLINE = 1,     /* may collect; looks at the mutator at once, and checks late */
+    CALL_COLLECTS = 2,   /* collects */
+    CALL_DETACHES = 4,   /* gc_mutator_detach */
+    CALL_OTHER = 8,      /* takes a mutator, and does not collect */
+    CALL_CHANGES = 16,   /* takes a heap, by an attached thread */
+    CALL_ATTACHES = 32,  /* gc_mutator_attach */
+    CALL_DESTROYS = 64,  /* gc_heap_destroy */
+    CALL_TABLES = 256,   /* functions of tables, which may collect */
+    CALL_SWITCHES = 512, /* gc_coroutine_switch */
+    CALL_FORKS = 1024,   /* takes a heap, by any thread */
+    CALL_UNFORKS = 2048, /* the same, after CALL_FORKS only */
+    CALL_POLLS = 128,    /* the same as CALL_INLINE, and checks only when it is watched */
+    CALL_MUTATOR = CALL_INLINE | CALL_POLLS | CALL_COLLECTS | CALL_DETACHES | CALL_OTHER |
+                   CALL_TABLES | CALL_SWITCHES,
+    CALL_HEAP = CALL_CHANGES | CALL_ATTACHES | CALL_DESTROYS | CALL_FORKS | CALL_UNFORKS
 };
 
 struct call {
