@@ -4,6 +4,8 @@
  */
 #include "support/calls.h"
 
+#include <strata/weak.h>
+
 static void prepare(void)
 {
     make_doomed();
@@ -98,6 +100,43 @@ static void destroy_with_a_mutator(void)
     gc_heap_destroy(doomed->heap);
 }
 
+static void detach_here(gc_mutator *mutator, void *object, void *data)
+{
+    (void)object;
+    (void)data;
+    gc_mutator_detach(mutator);
+}
+
+static void detach_in_a_finalizer(void)
+{
+    gc_finalizer finalizer = {.size = sizeof finalizer, .run = detach_here};
+
+    make_doomed();
+    (void)gc_finalizer_add(doomed->mutator, doomed_node, &finalizer, NULL);
+    doomed->root[0] = NULL;
+    gc_collect(doomed->mutator, GC_OLD, NULL);
+    (void)gc_finalizers_run(doomed->mutator, 1);
+}
+
+static void a_finalizer_does_not_detach(void **state)
+{
+    (void)state;
+    expect_misuse(detach_in_a_finalizer, "gc_mutator_detach",
+                  "called from a finalizer, or one was left by longjmp");
+}
+
+static void ask_no_ephemeron(void)
+{
+    make_doomed();
+    (void)gc_ephemeron_key(doomed->mutator, NULL);
+}
+
+static void a_null_ephemeron_is_refused(void **state)
+{
+    (void)state;
+    expect_misuse(ask_no_ephemeron, "gc_ephemeron_key", "the ephemeron is NULL");
+}
+
 static void heap_outlives_its_mutators(void **state)
 {
     (void)state;
@@ -116,6 +155,8 @@ int main(void)
         cmocka_unit_test(null_heap_is_refused),
         cmocka_unit_test(only_attached_threads_change_a_heap),
         cmocka_unit_test(heap_outlives_its_mutators),
+        cmocka_unit_test(a_finalizer_does_not_detach),
+        cmocka_unit_test(a_null_ephemeron_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

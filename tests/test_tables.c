@@ -364,6 +364,36 @@ static void callback_collects(void)
     make_mischief(2);
 }
 
+static uint64_t hash_to_one(gc_mutator *mutator, const void *key, void *data)
+{
+    (void)mutator;
+    (void)key;
+    (void)data;
+    return 1;
+}
+
+static bool collect_and_compare(gc_mutator *mutator, const void *a, const void *b, void *data)
+{
+    (void)data;
+    gc_collect(mutator, 0, NULL);
+    return a == b;
+}
+
+static void equality_collects(void)
+{
+    gc_options options = test_options();
+    void **root;
+
+    doomed = world_make(&options);
+    root = doomed->root;
+    root[0] =
+        gc_table_create(doomed->mutator, GC_TABLE_STRONG, hash_to_one, collect_and_compare, NULL);
+    for (int i = 1; i <= 2; i++) {
+        root[i] = make_node(doomed->mutator, 1);
+        (void)gc_table_put(doomed->mutator, root[0], root[i], NULL);
+    }
+}
+
 static void table_is_null(void)
 {
     gc_options options = test_options();
@@ -388,6 +418,7 @@ static void misuse_is_told(void **state)
     expect_abort(used_from_its_callback,
                  "strata: gc_table_get: called from a callback of the table");
     expect_abort(callback_collects, "strata: gc_table: the hash callback collected");
+    expect_abort(equality_collects, "strata: gc_table: the equality callback collected");
     expect_abort(table_is_null, "strata: gc_table_count: the table is NULL");
     expect_abort(key_is_null, "strata: gc_table_put: the object is NULL");
 }

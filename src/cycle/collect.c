@@ -294,12 +294,16 @@ void gc_cycle_run(struct gc_collector *collector, const struct gc_request *reque
     gc_trace_roots(collector);
     gc_trace_drain(tracer);
     gc_trace_ephemerons(tracer);
+    reach(collector, GC_PHASE_MARKED);
+
     gc_queue_finalizers(collector);
     gc_clear_weak(collector);
     reach(collector, GC_PHASE_TRACED);
 
     gc_settle(collector);
     gc_tracer_end(tracer);
+    reach(collector, GC_PHASE_SETTLED);
+
     gc_sweep(collector);
     gc_pin_again(collector);
 

@@ -25,8 +25,10 @@ enum gc_phase {
     GC_PHASE_STOPPED, /* nothing has begun */
     GC_PHASE_CONDEMNED,
     GC_PHASE_PINNED,
-    GC_PHASE_TRACED,
-    GC_PHASE_SWEPT, /* the heap is whole again */
+    GC_PHASE_MARKED,  /* what exact and ambiguous roots reach; weak ones were not looked at */
+    GC_PHASE_TRACED,  /* ... and what finalizers keep; weak ones are cleared */
+    GC_PHASE_SETTLED, /* what is kept outside of objects follows them; nothing is freed yet */
+    GC_PHASE_SWEPT,   /* the heap is whole again */
     GC_PHASES
 };
 

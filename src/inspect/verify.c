@@ -194,11 +194,19 @@ size_t gc_verify(gc_mutator *mutator)
 /* The heap is whole before the first phase and after the last. */
 static void verify_phase(struct gc_collector *collector, enum gc_phase phase)
 {
-    if (phase != GC_PHASE_STOPPED && phase != GC_PHASE_SWEPT)
-        return;
-    if (gc_verify_heap(collector) != 0) {
-        fprintf(stderr, "strata: verify: %s collection %llu\n",
-                phase == GC_PHASE_STOPPED ? "before" : "after",
+    static const char *const when[GC_PHASES] = {"in",
+                                                "before",
+                                                "after condemning in",
+                                                "after pinning in",
+                                                "after the trace in",
+                                                "after weak references were cleared in",
+                                                "before the sweep of",
+                                                "after"};
+    bool is_whole = phase == GC_PHASE_STOPPED || phase == GC_PHASE_SWEPT;
+    size_t faults = is_whole ? gc_verify_heap(collector) : gc_verify_boundary(collector, phase);
+
+    if (faults != 0) {
+        fprintf(stderr, "strata: verify: %s collection %llu\n", when[phase],
                 (unsigned long long)collector->collections);
         abort();
     }

@@ -61,6 +61,9 @@ void gc_verify_roots(struct gc_verifier *verifier);
 /* All of it; returns the number of faults. */
 size_t gc_verify_heap(struct gc_collector *collector);
 
+/* What holds at a boundary inside a collection; returns the number of faults. */
+size_t gc_verify_boundary(struct gc_collector *collector, enum gc_phase phase);
+
 /* ---- For all parts ---- */
 
 typedef void gc_verify_object_fn(uintptr_t object, void *verifier);

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The verifier inside a collection: a corruption at each boundary between two
+ * phases is found there, and named.
+ */
+#include "support/child.h"
+#include "support/heap.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "heap/heap.h"
+
+enum { TEXT = 1000 };
+
+struct seeded {
+    struct world *world;
+    struct node *node; /* pinned, marked in place; left: other */
+    struct node *other;
+    struct node *dead;
+};
+
+struct corruption {
+    enum gc_phase phase;
+    void (*corrupt)(struct seeded *seeded);
+    const char *message; /* a part of it, the addresses left out */
+};
+
+static struct seeded *seeded;
+static const struct corruption *corruption;
+
+static struct gc_collector *collector_of(const struct seeded *s)
+{
+    return &s->world->heap->collector;
+}
+
+static struct gc_tables *tables_of(const struct seeded *s)
+{
+    return &collector_of(s)->tables;
+}
+
+static uint32_t block_of(const struct seeded *s, const void *object)
+{
+    return gc_block_of(tables_of(s), (uintptr_t)object);
+}
+
+static void corrupt_at_phase(struct gc_collector *collector, enum gc_phase phase)
+{
+    if (phase == corruption->phase)
+        corruption->corrupt(seeded);
+    gc_inspection.on_phase(collector, phase);
+}
+
+/* ---- Corruptions -------------------------------------------------------- */
+
+static void mark_early(struct seeded *s)
+{
+    gc_bit_set(tables_of(s)->marks, gc_granule_of(tables_of(s), (uintptr_t)s->node));
+}
+
+static void age_too_much(struct seeded *s)
+{
+    uint32_t block = block_of(s, s->node);
+
+    tables_of(s)->state[block] = gc_state(GC_OLD, GC_EVACUATE);
+}
+
+static void make_large(struct seeded *s)
+{
+    uint32_t block = block_of(s, s->node);
+
+    tables_of(s)->state[block] = gc_state(GC_MIDDLE, GC_IN_PLACE_LARGE);
+}
+
+static void refer_to_dead(struct seeded *s)
+{
+    s->node->left = s->dead;
+}
+
+static void root_to_dead(struct seeded *s)
+{
+    s->world->root[3] = s->dead;
+}
+
+/* The root led there before the collection, and the object moved. */
+static void refer_to_where_it_was(struct seeded *s)
+{
+    s->node->left = s->other;
+}
+
+static void push(struct seeded *s)
+{
+    (void)gc_lane_push(&collector_of(s)->tracer.stack, (uintptr_t)s->node);
+}
+
+static void open_block(struct seeded *s)
+{
+    tables_of(s)->blocks[block_of(s, s->node)].flags |= GC_BLOCK_OPEN;
+}
+
+static void pin_the_dead(struct seeded *s)
+{
+    struct gc_set *pins = &collector_of(s)->pins.generations[GC_YOUNG]; /* kept young */
+
+    ((struct gc_pin *)gc_set_at(pins, 0))->key.first = (uintptr_t)s->dead;
+}
+
+static const struct corruption corruptions[] = {
+    {GC_PHASE_CONDEMNED, mark_early, "has marks before the trace"},
+    {GC_PHASE_CONDEMNED, age_too_much, "is condemned to an age that it cannot be of"},
+    {GC_PHASE_PINNED, make_large, "has an action that is not its kind's"},
+    {GC_PHASE_MARKED, refer_to_dead, "leads to an object that the trace did not reach"},
+    {GC_PHASE_MARKED, root_to_dead, "leads to an object that the trace did not reach"},
+    {GC_PHASE_MARKED, refer_to_where_it_was, "leads to where an object has moved from"},
+    {GC_PHASE_MARKED, push, "the mark stack is not empty at a phase's end"},
+    {GC_PHASE_TRACED, refer_to_dead, "leads to an object that the trace did not reach"},
+    {GC_PHASE_TRACED, push, "the mark stack is not empty at a phase's end"},
+    {GC_PHASE_SETTLED, open_block, "is open when the trace has ended"},
+    {GC_PHASE_SETTLED, pin_the_dead, "it does not survive, or has moved"},
+};
+
+static const char *const boundaries[GC_PHASES] = {
+    [GC_PHASE_CONDEMNED] = "after condemning in",
+    [GC_PHASE_PINNED] = "after pinning in",
+    [GC_PHASE_MARKED] = "after the trace in",
+    [GC_PHASE_TRACED] = "after weak references were cleared in",
+    [GC_PHASE_SETTLED] = "before the sweep of",
+};
+
+/* ---- Finding ------------------------------------------------------------ */
+
+static void collect_in_child(void *data)
+{
+    (void)data;
+    end_by_faults();
+    collector_of(seeded)->on_phase = corrupt_at_phase;
+    gc_collect(seeded->world->mutator, GC_YOUNG, NULL);
+}
+
+static struct seeded seed(void)
+{
+    gc_options options = test_options();
+    struct seeded made = {.world = NULL};
+
+    options.stacks = GC_STACKS_EXACT;
+    made.world = world_make(&options);
+    made.world->root[0] = made.node = make_node(made.world->mutator, 1);
+    made.other = make_node(made.world->mutator, 2);
+    made.node->left = made.other;
+    made.world->root[1] = made.other;
+    made.dead = make_node(made.world->mutator, 3);
+    assert_int_equal(gc_pin(made.world->mutator, made.node), GC_OK);
+    return made;
+}
+
+static void each_is_found_at_its_boundary(void **state)
+{
+    struct seeded made = seed();
+    char said[TEXT], end[TEXT];
+
+    (void)state;
+    seeded = &made;
+    for (unsigned i = 0; i < GC_COUNT(corruptions); i++) {
+        int status;
+
+        corruption = &corruptions[i];
+        status = run_in_child(collect_in_child, NULL, said, sizeof said);
+        (void)snprintf(end, sizeof end, "strata: verify: %s collection 0\n",
+                       boundaries[corruption->phase]);
+        if (strstr(said, corruption->message) == NULL || strstr(said, end) == NULL)
+            fail_msg("corruption %u: \"%s\", \"%s\" expected, but was said:\n%s", i,
+                     corruption->message, end, said);
+        assert_true(WIFSIGNALED(status));
+        assert_int_equal(WTERMSIG(status), SIGABRT);
+    }
+    world_free(made.world);
+}
+
+static unsigned reached;
+
+static void note_phase(struct gc_collector *collector, enum gc_phase phase)
+{
+    reached = reached * 10 + phase;
+    assert_int_equal(collector->phase, phase);
+    gc_inspection.on_phase(collector, phase);
+}
+
+static void all_boundaries_are_reached_in_order(void **state)
+{
+    struct world *world = *state;
+
+    world->heap->collector.on_phase = note_phase;
+    reached = 0;
+    collect(world->mutator, GC_OLD);
+    assert_int_equal(reached, 1234567);
+    assert_int_equal(GC_PHASES, 8);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_is_found_at_its_boundary),
+        cmocka_unit_test_setup_teardown(all_boundaries_are_reached_in_order, exact_setup,
+                                        world_teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
