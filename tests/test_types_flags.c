@@ -217,9 +217,11 @@ static void what_is_born_pinned_fills_the_holes_of_gen2(void **state)
     size_t blocks;
 
     world->root[0] = pairs;
-    for (size_t i = 0; i < COUNT; i++)
-        pairs[i] = make_object(world->mutator, &fixed_type);
-    gc_write_barrier(world->mutator, pairs);
+    for (size_t i = 0; i < COUNT; i++) {
+        struct pair *pair = make_object(world->mutator, &fixed_type);
+
+        gc_write(world->mutator, pairs, &pairs[i], pair);
+    }
     for (unsigned generation = 0; generation < GC_GENERATIONS; generation++)
         collect(world->mutator, generation);
     for (size_t i = 0; i < COUNT; i++)
