@@ -19,6 +19,24 @@ static void fill(struct gc_lane *lane, size_t count)
         assert_true(gc_lane_push(lane, i));
 }
 
+/* Whoever asks later whether there is a lane asks for its capacity. */
+static void a_lane_that_was_not_made_has_no_capacity(void **state)
+{
+    (void)state;
+    for (unsigned call = 0; call < 2; call++) {
+        struct gc_lane lane = {.capacity = 7};
+
+        fault_arm(call, 1, FAULT_RESERVE | FAULT_COMMIT);
+        assert_false(gc_lane_create(&lane, WORDS, 1));
+        assert_int_equal(fault_failed(), 1);
+        fault_disarm();
+        assert_int_equal(lane.capacity, 0);
+        assert_int_equal(lane.committed, 0);
+        assert_null(lane.words);
+    }
+    assert_true(fault_is_clean());
+}
+
 static void a_lane_grows_to_its_capacity_and_keeps_its_words(void **state)
 {
     struct gc_lane lane;
@@ -113,6 +131,7 @@ static void a_lane_without_memory_is_not_made(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        FAULTY(a_lane_that_was_not_made_has_no_capacity),
         FAULTY(a_lane_grows_to_its_capacity_and_keeps_its_words),
         FAULTY(a_lane_begins_empty_of_memory_if_asked),
         FAULTY(a_lane_that_cannot_grow_is_as_it_was),

@@ -22,8 +22,10 @@ bool gc_lane_create(struct gc_lane *lane, size_t capacity, size_t first)
     lane->capacity = gc_round_up(gc_max(capacity, first), page_words);
     lane->committed = gc_round_up(first, page_words);
     lane->words = gc_os.reserve(reserved_bytes(lane), gc_os_page_bytes());
-    if (lane->words == NULL)
+    if (lane->words == NULL) {
+        gc_lane_destroy(lane); /* one that was not made has no capacity */
         return false;
+    }
     lane->words += page_words;
     if (lane->committed != 0 && !gc_os.commit(lane->words, bytes_of(lane->committed))) {
         gc_lane_destroy(lane);

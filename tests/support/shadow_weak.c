@@ -55,12 +55,22 @@ void look_at_weakref(uint32_t id)
     }
 }
 
+/* One that is not known by its hash could not be told from another later: two
+ * faults do not prevent it. */
+static bool learn_hash(gc_weakref *weakref, uint64_t *hash)
+{
+    for (int tries = 0; tries < 3; tries++)
+        if (gc_hash(run.mutator, weakref, hash) == GC_OK)
+            return true;
+    return false;
+}
+
 /* There is one to an object of each kind without callback: whether this is it. */
 static uint32_t find_shared(gc_weakref *weakref)
 {
     uint64_t hash = 0;
 
-    if (gc_hash(run.mutator, weakref, &hash) != GC_OK)
+    if (!learn_hash(weakref, &hash))
         return 0;
     for (uint32_t id = 1; id < run.count; id++)
         if (run.shadows[id].kind == WEAK && run.shadows[id].is_hashed &&
@@ -90,7 +100,8 @@ static uint32_t adopt_weakref(unsigned variety, uint32_t target, gc_weakref *wea
     run.shadows[id].variety = (uint8_t)variety;
     run.shadows[id].refs[0] = target;
     if (!(variety & WATCHING))
-        (void)hash_of(id, weakref);
+        for (int tries = 0; tries < 3 && !hash_of(id, weakref); tries++)
+            ;
     return id;
 }
 
