@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -76,7 +77,7 @@ static void expect_end(const struct fate *fate, int signal, int status, const ch
 
     assert_string_equal(said, text);
     assert_int_equal(WIFSIGNALED(ended) ? WTERMSIG(ended) : 0, signal);
-    if (signal == 0)
+    if (signal == 0 && getenv("STRATA_UNDER_VALGRIND") == NULL) /* its status tells of the access */
         assert_int_equal(WEXITSTATUS(ended), status);
 }
 

@@ -279,10 +279,51 @@ static void stress_full_makes_every_collection_full(void **state)
     world_end(world);
 }
 
-/* 10,000 lists of ten nodes, all known to one array: far more than a page. */
+/* A list whose nodes have one more each, which a trace puts off, on one side or
+ * on the other. */
+static struct node *build_comb(struct world *world, size_t length, bool mirrored)
+{
+    struct node *comb = NULL, *tooth = NULL, *node = NULL;
+
+    GC_FRAME(world->mutator, frame, &comb, &tooth);
+    for (size_t i = 0; i < length; i++) {
+        tooth = make_node(world->mutator, i);
+        node = make_node(world->mutator, i);
+        node->left = mirrored ? comb : tooth;
+        node->right = mirrored ? tooth : comb;
+        comb = node;
+    }
+    gc_frame_pop(world->mutator, &frame);
+    return comb;
+}
+
+/* Small arrays of nodes: where edges wait, many arrays are scanned before the
+ * first node is. */
+static void **build_bush(struct world *world, size_t arms, size_t leaves)
+{
+    void **bush = make_array(world->mutator, &gc_type_references, arms);
+
+    GC_FRAME(world->mutator, frame, &bush);
+    for (size_t i = 0; i < arms; i++) {
+        void **arm = make_array(world->mutator, &gc_type_references, leaves);
+
+        gc_write(world->mutator, bush, &bush[i], arm);
+        for (size_t j = 0; j < leaves; j++) {
+            struct node *leaf = make_node(world->mutator, j);
+
+            arm = bush[i];
+            gc_write(world->mutator, arm, &arm[j], leaf);
+        }
+    }
+    gc_frame_pop(world->mutator, &frame);
+    return bush;
+}
+
+/* 10,000 lists of ten nodes, all known to one array; young combs and a bush: far
+ * more than a page. */
 static void stress_tiny_stack_overflows_and_loses_nothing(void **state)
 {
-    enum { LISTS = 10000 };
+    enum { LISTS = 10000, TEETH = 2000 };
     struct world *world = make_stressed("stress=tiny-stack");
     void **array = world->root[0] = make_array(world->mutator, &gc_type_references, LISTS);
 
@@ -290,8 +331,12 @@ static void stress_tiny_stack_overflows_and_loses_nothing(void **state)
     for (size_t i = 0; i < LISTS; i++)
         gc_write(world->mutator, array, &array[i], build_list(world->mutator, 10));
     for (unsigned g = 0; g < GC_GENERATIONS; g++) {
-        uint64_t before = stats_of(world->heap).mark_overflows;
+        uint64_t before;
 
+        world->root[1] = build_comb(world, TEETH, false);
+        world->root[2] = build_comb(world, TEETH, true);
+        world->root[3] = build_bush(world, 64, 200);
+        before = stats_of(world->heap).mark_overflows;
         gc_collect(world->mutator, g, NULL);
         assert_true(stats_of(world->heap).mark_overflows > before);
         assert_int_equal(gc_verify(world->mutator), 0);

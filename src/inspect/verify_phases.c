@@ -177,27 +177,32 @@ static void verify_traced_roots(struct gc_verifier *verifier)
 
 /* ---- Traced ---- */
 
-static void verify_weak_left(struct gc_verifier *verifier)
+/* False if the rest of the list cannot be believed. */
+static bool verify_weak_list(struct gc_verifier *verifier, uintptr_t at)
 {
-    const struct gc_collector *collector = verifier->collector;
+    const struct gc_tracer *tracer = &verifier->collector->tracer;
     static const char note[] = "weak reference";
 
-    for (unsigned age = 0; age < GC_AGES; age++) {
-        uintptr_t at = collector->weakrefs.lists[age];
+    while (at != 0) {
+        const struct gc_weakref *weakref = (const struct gc_weakref *)at;
 
-        while (at != 0) {
-            const struct gc_weakref *weakref = (const struct gc_weakref *)at;
-
-            if (gc_trace_survivor(&collector->tracer, at) != at) {
-                gc_fault_note(verifier, note, at, "it is in a list, and does not survive there");
-                return;
-            }
-            if (weakref->referent != 0 &&
-                gc_trace_survivor(&collector->tracer, weakref->referent) != weakref->referent)
-                gc_fault_note(verifier, note, at, "its referent does not survive, or has moved");
-            at = weakref->next;
+        if (gc_trace_survivor(tracer, at) != at) {
+            gc_fault_note(verifier, note, at, "it is in a list, and does not survive there");
+            return false;
         }
+        if (weakref->referent != 0 &&
+            gc_trace_survivor(tracer, weakref->referent) != weakref->referent)
+            gc_fault_note(verifier, note, at, "its referent does not survive, or has moved");
+        at = weakref->next;
     }
+    return true;
+}
+
+static void verify_weak_left(struct gc_verifier *verifier)
+{
+    for (unsigned age = 0; age < GC_AGES; age++)
+        if (!verify_weak_list(verifier, verifier->collector->weakrefs.lists[age]))
+            return;
 }
 
 /* ---- Settled ---- */

@@ -44,8 +44,8 @@ struct gc_parcel {
     uintptr_t edges[GC_PARCEL_EDGES];
 };
 
-/* One of them: its own part, and what others read and write. */
-struct gc_worker {
+/* One of them: its own part, and what others read and write, on lines of its own. */
+struct gc_worker { /* NOLINT(clang-analyzer-optin.performance.Padding) */
     _Alignas(GC_APART) struct gc_tracer tracer; /* first; the heap's tables, a stack of its own */
     struct gc_lane left;                        /* entries for the collecting thread */
     struct gc_parcel **parcels;                 /* to be sent, by worker */
