@@ -220,7 +220,7 @@ static void measure(struct world *world, unsigned generation, double into[FIGURE
     own = time_ns(CLOCK_THREAD_CPUTIME_ID) - own;
     both = time_ns(CLOCK_PROCESS_CPUTIME_ID) - both;
     into[BUSIEST][round] = (double)(own > both / 2 ? own : both - own) / unit;
-    into[TRACE][round] = (double)phase_ns[GC_PHASE_TRACED] / unit;
+    into[TRACE][round] = (double)(phase_ns[GC_PHASE_MARKED] + phase_ns[GC_PHASE_TRACED]) / unit;
     into[SWEEP][round] = (double)phase_ns[GC_PHASE_SWEPT] / unit;
     into[ALL][round] = 0;
     for (int i = 0; i < GC_PHASES; i++)
