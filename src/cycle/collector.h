@@ -102,7 +102,6 @@ struct gc_collector {
     size_t demand;      /* bytes of objects at the start of full collections, of late */
     uint8_t demand_age; /* full collections that needed less */
     uint64_t collections;
-    size_t born_bytes; /* in gen2, so far */
     size_t allocating; /* mutators that had a run when a recent collection began */
 
     gc_stats stats; /* kept up; what is cheap to derive is filled in on demand */

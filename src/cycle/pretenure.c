@@ -41,7 +41,8 @@ static void enter_in_log(uintptr_t object, size_t bytes, void *data)
     births->bytes += bytes;
 }
 
-static void adopt_block(struct gc_collector *collector, uint32_t block, gc_settled_fn *visit)
+/* Returns the bytes of what was born in it. */
+static size_t adopt_block(struct gc_collector *collector, uint32_t block, gc_settled_fn *visit)
 {
     struct gc_generation *old = &collector->spaces.generations[GC_OLD];
     struct births births = {.collector = collector};
@@ -52,13 +53,13 @@ static void adopt_block(struct gc_collector *collector, uint32_t block, gc_settl
     collector->tables.live[block] += (uint16_t)(births.bytes >> GC_GRANULE_LOG2);
     old->bytes += births.bytes;
     old->objects += births.objects;
-    collector->born_bytes += births.bytes;
+    return births.bytes;
 }
 
 void gc_adopt_births(struct gc_collector *collector, bool promotes)
 {
     struct gc_spaces *spaces = &collector->spaces;
-    size_t before = collector->born_bytes, born;
+    size_t born = 0;
 
     while (spaces->births != GC_NO_BLOCK) {
         struct gc_block *info = &collector->tables.blocks[spaces->births];
@@ -66,9 +67,8 @@ void gc_adopt_births(struct gc_collector *collector, bool promotes)
 
         spaces->births = info->next_hole;
         info->next_hole = GC_NO_BLOCK;
-        adopt_block(collector, block, promotes ? arm : enter_in_log);
+        born += adopt_block(collector, block, promotes ? arm : enter_in_log);
     }
-    born = collector->born_bytes - before;
     collector->stats.allocated_bytes += born;
     spaces->handed_bytes -= gc_min(born, spaces->handed_bytes);
 }
@@ -107,7 +107,7 @@ static void promote_large(struct gc_collector *collector, uint32_t block, struct
 
     while (block != GC_NO_BLOCK) {
         uint32_t next = tables->blocks[block].next;
-        uintptr_t object = gc_start_before(tables, block, UINTPTR_MAX);
+        uintptr_t object = gc_large_object(tables, block);
 
         gc_arm(tables, object);
         large->objects++;
