@@ -182,23 +182,38 @@ void gc_run_visit(uintptr_t from, uintptr_t to, void (*visit)(uintptr_t object, 
             visit(object, data);
 }
 
-void gc_block_parse_to(struct gc_tables *tables, uint32_t block, uintptr_t to)
+/* The block's next fresh run (T4) from `*to` on, and before `end`, or none. */
+static bool next_fresh_run(const struct gc_tables *tables, uint32_t block, uintptr_t end,
+                           uintptr_t *from, uintptr_t *to)
 {
-    const struct gc_block *info = &tables->blocks[block];
     const uint8_t *lines = gc_block_lines(tables, block);
     uintptr_t start = gc_block_start(tables, block);
-    size_t end = gc_min(info->fresh_end, to - start);
-    size_t last = gc_round_up(end, GC_LINE_BYTES) >> GC_LINE_LOG2;
+    size_t line = gc_round_up(*to - start, GC_LINE_BYTES) >> GC_LINE_LOG2;
+    size_t last = gc_round_up(end - start, GC_LINE_BYTES) >> GC_LINE_LOG2;
 
-    for (size_t line = 0; line < last; line++) {
-        size_t first = line;
+    while (line < last && lines[line] != 0)
+        line++;
+    *from = start + line * GC_LINE_BYTES;
+    if (line >= last)
+        return false;
+    while (line < last && lines[line] == 0)
+        line++;
+    *to = gc_min(start + line * GC_LINE_BYTES, end);
+    return true;
+}
 
-        while (line < last && lines[line] == 0)
-            line++;
-        if (line > first)
-            gc_run_record(tables, start + first * GC_LINE_BYTES,
-                          start + gc_min(line * GC_LINE_BYTES, end), false);
-    }
+static uintptr_t fresh_end(const struct gc_tables *tables, uint32_t block)
+{
+    return gc_block_start(tables, block) + tables->blocks[block].fresh_end;
+}
+
+void gc_block_parse_to(struct gc_tables *tables, uint32_t block, uintptr_t to)
+{
+    uintptr_t end = gc_min(fresh_end(tables, block), to);
+    uintptr_t from, at = gc_block_start(tables, block);
+
+    while (next_fresh_run(tables, block, end, &from, &at))
+        gc_run_record(tables, from, at, false);
 }
 
 void gc_block_parse(struct gc_tables *tables, uint32_t block)
@@ -231,19 +246,10 @@ static void settle_run(struct gc_tables *tables, uintptr_t from, uintptr_t to, g
 void gc_block_settle(struct gc_tables *tables, uint32_t block, gc_settled_fn *visit, void *data)
 {
     struct gc_block *info = &tables->blocks[block];
-    const uint8_t *lines = gc_block_lines(tables, block);
-    uintptr_t start = gc_block_start(tables, block);
-    size_t last = gc_round_up(info->fresh_end, GC_LINE_BYTES) >> GC_LINE_LOG2;
+    uintptr_t end = fresh_end(tables, block), from, to = gc_block_start(tables, block);
 
-    for (size_t line = 0; line < last; line++) {
-        size_t first = line;
-
-        while (line < last && lines[line] == 0)
-            line++;
-        if (line > first)
-            settle_run(tables, start + first * GC_LINE_BYTES,
-                       start + gc_min(line * GC_LINE_BYTES, info->fresh_end), visit, data);
-    }
+    while (next_fresh_run(tables, block, end, &from, &to))
+        settle_run(tables, from, to, visit, data);
     info->fresh_end = 0;
     info->flags &= (uint8_t)~GC_BLOCK_UNPARSED;
     info->flags |= GC_BLOCK_SWEPT;
