@@ -297,29 +297,23 @@ static struct node *build_comb(struct world *world, size_t length, bool mirrored
     return comb;
 }
 
-/* Small arrays of nodes: where edges wait, many arrays are scanned before the
- * first node is. */
-static void **build_bush(struct world *world, size_t arms, size_t leaves)
+/* Many combs: where edges wait in a queue, those of one alone come out of it too
+ * late to leave anything on the stack. */
+static void **build_grove(struct world *world, size_t combs, size_t teeth)
 {
-    void **bush = make_array(world->mutator, &gc_type_references, arms);
+    void **grove = make_array(world->mutator, &gc_type_references, combs);
 
-    GC_FRAME(world->mutator, frame, &bush);
-    for (size_t i = 0; i < arms; i++) {
-        void **arm = make_array(world->mutator, &gc_type_references, leaves);
+    GC_FRAME(world->mutator, frame, &grove);
+    for (size_t i = 0; i < combs; i++) {
+        struct node *comb = build_comb(world, teeth, i % 2);
 
-        gc_write(world->mutator, bush, &bush[i], arm);
-        for (size_t j = 0; j < leaves; j++) {
-            struct node *leaf = make_node(world->mutator, j);
-
-            arm = bush[i];
-            gc_write(world->mutator, arm, &arm[j], leaf);
-        }
+        gc_write(world->mutator, grove, &grove[i], comb);
     }
     gc_frame_pop(world->mutator, &frame);
-    return bush;
+    return grove;
 }
 
-/* 10,000 lists of ten nodes, all known to one array; young combs and a bush: far
+/* 10,000 lists of ten nodes, all known to one array; young combs, one and many: far
  * more than a page. */
 static void stress_tiny_stack_overflows_and_loses_nothing(void **state)
 {
@@ -335,7 +329,7 @@ static void stress_tiny_stack_overflows_and_loses_nothing(void **state)
 
         world->root[1] = build_comb(world, TEETH, false);
         world->root[2] = build_comb(world, TEETH, true);
-        world->root[3] = build_bush(world, 64, 200);
+        world->root[3] = build_grove(world, 100, 100);
         before = stats_of(world->heap).mark_overflows;
         gc_collect(world->mutator, g, NULL);
         assert_true(stats_of(world->heap).mark_overflows > before);

@@ -112,7 +112,8 @@ static struct gc_team *choose_team(struct gc_collector *collector, size_t condem
 {
     struct gc_team *team = &collector->team;
 
-    if ((condemned < TEAM_BYTES && !(collector->stress & GC_STRESS_PREFETCH)) ||
+    if (!collector->tracer.prefetching || collector->tracer.shallow ||
+        (condemned < TEAM_BYTES && !(collector->stress & GC_STRESS_PREFETCH)) ||
         !gc_team_start(team))
         return NULL;
     gc_team_begin(team, &collector->tracer);

@@ -4,8 +4,8 @@
  */
 #include "cycle/phases.h"
 
+#include "trace/edge.h"
 #include "trace/holder.h"
-#include "trace/rings.h"
 
 enum { AHEAD = 8 }; /* entries of a lane to prefetch ahead */
 

@@ -3,14 +3,18 @@
  * Following everything that is on the stack.
  *
  * A trace of what fits the cache is a plain loop: an edge is followed when it
- * is seen. A trace of more passes each edge through two rings (rings.h), and a
- * large one is shared by a team (team.h), if the heap has one.
+ * is seen. A trace of more waits for memory most of its time, so it keeps many
+ * misses under way by two queues: each edge that is seen goes through the first,
+ * untested, while the bitmap word of its target is fetched, and what it marks is
+ * pushed on the stack; what is popped goes through the second, while its header
+ * and what follows it are. So an object is on the stack once at most, however many
+ * edges lead to it. (Cher, Hosking and Vitek 2004 put a queue before the mark; the
+ * second is ours.) A large trace is shared by a team (team.h), if the heap has one.
  */
 #include "trace/cards.h"
 #include "trace/edge.h"
 #include "trace/ephemerons.h"
 #include "trace/holder.h"
-#include "trace/rings.h"
 #include "trace/scan.h"
 #include "trace/team.h"
 #include "trace/types.h"
@@ -89,15 +93,28 @@ GC_ALWAYS_INLINE void scan_on(struct gc_tracer *tracer, uintptr_t object, size_t
         gc_holder_scanned_on(tracer, object);
 }
 
-/* Pops an array or an object and scans it. */
+/* Settles and scans an object that was marked. */
+GC_ALWAYS_INLINE void scan_marked(struct gc_tracer *tracer, uintptr_t object,
+                                  gc_scan_slot_fn *visit)
+{
+    const gc_type *type = gc_header_type(*gc_header(object));
+
+    gc_settle_in_place(tracer, object, type, tracer->state[gc_block_of(tracer->tables, object)]);
+    if (type->kind != GC_KIND_LEAF)
+        scan_object(tracer, object, visit);
+}
+
+/* An entry of any other kind. */
 GC_ALWAYS_INLINE void scan_entry(struct gc_tracer *tracer, uintptr_t entry, gc_scan_slot_fn *visit)
 {
-    uintptr_t object = entry & ~(uintptr_t)3;
+    uintptr_t target = entry & ~(uintptr_t)3;
 
     if ((entry & 3) == GC_STACK_OBJECT)
-        scan_object(tracer, object, visit);
+        scan_object(tracer, target, visit);
+    else if ((entry & 3) == GC_STACK_ARRAY)
+        scan_on(tracer, target, tracer->stack.words[--tracer->stack.count], visit);
     else
-        scan_on(tracer, object, tracer->stack.words[--tracer->stack.count], visit);
+        visit(tracer, (void *)target);
 }
 
 static void drain_plain(struct gc_tracer *tracer)
@@ -105,13 +122,10 @@ static void drain_plain(struct gc_tracer *tracer)
     while (tracer->stack.count > 0) {
         uintptr_t entry = tracer->stack.words[--tracer->stack.count];
 
-        if (GC_LIKELY((entry & 3) == GC_STACK_OBJECT))
-            scan_object(tracer, entry - GC_STACK_OBJECT, gc_follow);
-        else if (entry & GC_STACK_ARRAY)
-            scan_on(tracer, entry - GC_STACK_ARRAY, tracer->stack.words[--tracer->stack.count],
-                    gc_follow);
-        else /* pinned */
-            gc_mark_in_place(tracer, entry, tracer->state[gc_block_of(tracer->tables, entry)]);
+        if (GC_LIKELY((entry & 3) != GC_STACK_MARKED))
+            scan_entry(tracer, entry, gc_follow);
+        else
+            scan_marked(tracer, entry, gc_follow);
     }
 }
 
@@ -122,89 +136,77 @@ static void drain_watching(struct gc_tracer *tracer)
         scan_entry(tracer, tracer->stack.words[--tracer->stack.count], gc_follow_watching);
 }
 
-GC_ALWAYS_INLINE void settle_and_scan(struct gc_tracer *tracer, uintptr_t object,
-                                      gc_scan_slot_fn *visit)
+/* Pops an entry; one that was marked waits. */
+GC_ALWAYS_INLINE void pop_queued(struct gc_tracer *tracer, struct gc_ring *marked,
+                                 gc_scan_slot_fn *visit)
 {
-    const gc_type *type = gc_header_type(*gc_header(object));
+    uintptr_t entry = tracer->stack.words[--tracer->stack.count];
 
-    gc_settle_in_place(tracer, object, type, tracer->state[gc_block_of(tracer->tables, object)]);
-    if (type->kind != GC_KIND_LEAF)
-        scan_object(tracer, object, visit);
-}
-
-static void scan_marked(struct gc_tracer *tracer, uintptr_t object)
-{
-    settle_and_scan(tracer, object, gc_queue);
-}
-
-static void scan_marked_shallow(struct gc_tracer *tracer, uintptr_t object)
-{
-    settle_and_scan(tracer, object, gc_follow);
-}
-
-GC_ALWAYS_INLINE uintptr_t test_edge(struct gc_tracer *tracer, uintptr_t entry)
-{
-    if ((entry & 3) == GC_STACK_SLOT) {
-        gc_follow(tracer, (void *)(entry - GC_STACK_SLOT));
-        return 0;
+    if (GC_UNLIKELY((entry & 3) != GC_STACK_MARKED)) {
+        scan_entry(tracer, entry, visit);
+        return;
     }
-    return gc_test_edge(tracer, entry);
+    gc_prefetch_object(entry);
+    if (GC_LIKELY(marked->count == GC_RING))
+        scan_marked(tracer, gc_ring_take(marked), visit);
+    gc_ring_put(marked, entry);
 }
 
-/* Edges to what stays are for the team. */
-GC_ALWAYS_INLINE uintptr_t test_aside(struct gc_tracer *tracer, uintptr_t entry)
+/* With nothing on the stack the oldest of a queue goes at once: a list has one
+ * edge at a time. */
+GC_ALWAYS_INLINE bool pass_oldest(struct gc_tracer *tracer, struct gc_ring *marked,
+                                  gc_scan_slot_fn *visit)
 {
-    if ((entry & 3) != GC_STACK_EDGE)
-        return test_edge(tracer, entry);
-    if (GC_UNLIKELY(!gc_team_put_aside(tracer->team, entry))) {
-        gc_team_mark(tracer->team, tracer);
-        return test_edge(tracer, entry);
-    }
-    return 0;
-}
-
-GC_ALWAYS_INLINE bool has_more(struct gc_tracer *tracer, const struct gc_rings *rings)
-{
-    if (tracer->stack.count > 0)
-        return true;
-    if (GC_UNLIKELY(tracer->card_scan_count > 0)) {
+    if (GC_UNLIKELY(tracer->card_scan_count > 0))
         gc_cards_scan_on(tracer);
-        return true;
-    }
-    return !gc_rings_are_empty(rings);
+    else if (tracer->edges.count > 0)
+        gc_edge_arrives(tracer, gc_ring_take(&tracer->edges));
+    else if (marked->count > 0)
+        scan_marked(tracer, gc_ring_take(marked), visit);
+    else
+        return false;
+    return true;
 }
 
-/* Follows the edges that were queued; `visit` takes those met on the way. */
-GC_ALWAYS_INLINE void drain_queued(struct gc_tracer *tracer, gc_test_edge_fn *test,
-                                   gc_scan_marked_fn *scan, gc_scan_slot_fn *visit)
+/* Follows the edges that wait; `visit` takes those met on the way. */
+GC_ALWAYS_INLINE void drain_queued(struct gc_tracer *tracer, gc_scan_slot_fn *visit)
 {
-    struct gc_rings rings = {.edges.count = 0};
+    struct gc_ring marked = {.count = 0};
 
-    while (has_more(tracer, &rings)) {
-        uintptr_t entry = tracer->stack.count > 0 ? tracer->stack.words[--tracer->stack.count] : 0;
-
-        if (entry & GC_STACK_ARRAY)
-            scan_entry(tracer, entry, visit);
-        else
-            gc_rings_pass(tracer, &rings, entry, test, scan);
-    }
+    do
+        while (tracer->stack.count > 0)
+            pop_queued(tracer, &marked, visit);
+    while (pass_oldest(tracer, &marked, visit));
 }
 
 static void drain_all_queued(struct gc_tracer *tracer)
 {
-    drain_queued(tracer, test_edge, scan_marked, gc_queue);
+    drain_queued(tracer, gc_queue);
 }
 
 static void drain_shallow(struct gc_tracer *tracer)
 {
-    drain_queued(tracer, test_edge, scan_marked_shallow, gc_follow);
+    drain_queued(tracer, gc_follow);
+}
+
+/* Edges to what stays are for the team. If it has enough, it is time for it: but
+ * here an object is being scanned. */
+GC_NEVER_INLINE bool gc_queue_aside(struct gc_tracer *tracer, uintptr_t object)
+{
+    return gc_team_put_aside(tracer->team, object);
 }
 
 static void drain_with_team(struct gc_tracer *tracer)
 {
-    do
-        drain_queued(tracer, test_aside, scan_marked, gc_queue);
-    while (gc_team_mark(tracer->team, tracer));
+    struct gc_ring marked = {.count = 0};
+
+    do {
+        if (GC_UNLIKELY(gc_team_is_full(tracer->team)))
+            gc_team_mark(tracer->team, tracer);
+        if (tracer->stack.count > 0)
+            pop_queued(tracer, &marked, gc_queue);
+    } while (tracer->stack.count > 0 || pass_oldest(tracer, &marked, gc_queue) ||
+             gc_team_mark(tracer->team, tracer));
 }
 
 /* ---- A full stack ---- */
@@ -214,6 +216,15 @@ GC_NEVER_INLINE void gc_stack_overflow(struct gc_tracer *tracer, uintptr_t objec
     tracer->tables->blocks[gc_block_of(tracer->tables, object)].flags |= GC_BLOCK_OVERFLOWED;
     tracer->overflowed = true;
     tracer->counts.overflows++;
+}
+
+GC_NEVER_INLINE void gc_marked_overflow(struct gc_tracer *tracer, uintptr_t object)
+{
+    const gc_type *type = gc_header_type(*gc_header(object));
+
+    gc_settle_in_place(tracer, object, type, tracer->state[gc_block_of(tracer->tables, object)]);
+    if (type->kind != GC_KIND_LEAF)
+        gc_stack_overflow(tracer, object);
 }
 
 static void drain_stack(struct gc_tracer *tracer)

@@ -18,21 +18,40 @@ void gc_stack_overflow(struct gc_tracer *tracer, uintptr_t object);
  * (ephemerons.c). */
 void gc_ephemeron_fire(struct gc_tracer *tracer, uintptr_t key);
 
+/* The same for one that is not settled; and for an edge that a team may take. */
+void gc_marked_overflow(struct gc_tracer *tracer, uintptr_t object);
+bool gc_queue_aside(struct gc_tracer *tracer, uintptr_t object);
+
 GC_ALWAYS_INLINE void gc_push_object(struct gc_tracer *tracer, uintptr_t object)
 {
     if (GC_UNLIKELY(!gc_lane_push(&tracer->stack, object | GC_STACK_OBJECT)))
         gc_stack_overflow(tracer, object);
 }
 
+GC_ALWAYS_INLINE uint64_t *gc_mark_word(const struct gc_tracer *tracer, uintptr_t object)
+{
+    return &tracer->marks[(object - GC_HEADER_BYTES - tracer->base) >> (GC_GRANULE_LOG2 + 6)];
+}
+
 GC_ALWAYS_INLINE bool gc_test_and_mark(struct gc_tracer *tracer, uintptr_t object)
 {
     size_t granule = (object - GC_HEADER_BYTES - tracer->base) >> GC_GRANULE_LOG2;
-    uint64_t *word = &tracer->marks[granule >> 6], bit = (uint64_t)1 << (granule & 63);
+    uint64_t *word = gc_mark_word(tracer, object), bit = (uint64_t)1 << (granule & 63);
 
     if (*word & bit)
         return false;
     *word |= bit;
     return true;
+}
+
+enum {
+    GC_SECOND_LINE = 40 /* bytes into an object: most end here or before, often on another line */
+};
+
+GC_ALWAYS_INLINE void gc_prefetch_object(uintptr_t object)
+{
+    gc_prefetch(gc_header(object));
+    gc_prefetch((const void *)(object + GC_SECOND_LINE));
 }
 
 /* From its first byte to its end. Most types say it in one word. */
@@ -220,17 +239,42 @@ static inline void gc_watch_key(struct gc_tracer *tracer, uintptr_t object)
         gc_ephemeron_fire(tracer, object);
 }
 
-/* Puts an edge to a condemned object aside; false if there is no room. */
-GC_ALWAYS_INLINE bool gc_queue_edge(struct gc_tracer *tracer, void *slot, uintptr_t object,
-                                    unsigned state)
+/* An edge has waited: it is followed, but that what it marks is settled later. */
+GC_ALWAYS_INLINE void gc_edge_arrives(struct gc_tracer *tracer, uintptr_t entry)
 {
-    uintptr_t entry = gc_state_action(state) == GC_EVACUATE ? (uintptr_t)slot | GC_STACK_SLOT
-                                                            : object | GC_STACK_EDGE;
-
-    return GC_LIKELY(gc_lane_push(&tracer->stack, entry));
+    if (entry & GC_STACK_SLOT)
+        gc_follow(tracer, (void *)(entry - GC_STACK_SLOT));
+    else if (gc_test_and_mark(tracer, entry) &&
+             GC_UNLIKELY(!gc_lane_push(&tracer->stack, entry | GC_STACK_MARKED)))
+        gc_marked_overflow(tracer, entry);
 }
 
-/* Queues an edge to be followed when what it touches has been fetched. */
+GC_ALWAYS_INLINE void gc_edge_waits(struct gc_tracer *tracer, uintptr_t entry)
+{
+    if (GC_LIKELY(tracer->edges.count == GC_RING))
+        gc_edge_arrives(tracer, gc_ring_take(&tracer->edges));
+    gc_ring_put(&tracer->edges, entry);
+}
+
+/* An edge to an object in place waits till the word of its mark is fetched. */
+GC_ALWAYS_INLINE void gc_queue_object(struct gc_tracer *tracer, uintptr_t object)
+{
+    gc_prefetch(gc_mark_word(tracer, object));
+    gc_edge_waits(tracer, object);
+}
+
+/* One to a condemned object, till what it touches is. */
+GC_ALWAYS_INLINE void gc_queue_edge(struct gc_tracer *tracer, void *slot, uintptr_t object,
+                                    unsigned state)
+{
+    if (gc_state_action(state) == GC_EVACUATE) {
+        gc_prefetch(gc_header(object));
+        gc_edge_waits(tracer, (uintptr_t)slot | GC_STACK_SLOT);
+    } else if (GC_LIKELY(tracer->team == NULL) || !gc_queue_aside(tracer, object)) {
+        gc_queue_object(tracer, object);
+    }
+}
+
 GC_ALWAYS_INLINE void gc_queue(struct gc_tracer *tracer, void *slot)
 {
     uintptr_t word = gc_load_word(slot), granule = gc_plain_granule(tracer, word);
@@ -242,8 +286,8 @@ GC_ALWAYS_INLINE void gc_queue(struct gc_tracer *tracer, void *slot)
         return;
     }
     state = gc_granule_state(tracer, granule);
-    if (gc_note_target(tracer, state) && !gc_queue_edge(tracer, slot, word, state))
-        gc_follow(tracer, slot);
+    if (gc_note_target(tracer, state))
+        gc_queue_edge(tracer, slot, word, state);
 }
 
 #endif

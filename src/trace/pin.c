@@ -44,8 +44,8 @@ void gc_pin_root(struct gc_tracer *tracer, uintptr_t word)
     if (object == 0)
         return;
     pin(tracer, object, state);
-    if (!gc_lane_push(&tracer->stack, object | GC_STACK_EDGE))
-        gc_mark_in_place(tracer, object, state);
+    if (gc_test_and_mark(tracer, object) && !gc_lane_push(&tracer->stack, object | GC_STACK_MARKED))
+        gc_marked_overflow(tracer, object);
 }
 
 void gc_pin_target(struct gc_tracer *tracer, uintptr_t word)

@@ -121,7 +121,7 @@ static void hand_over(struct gc_team *team, struct gc_parcel *parcel, unsigned t
 
     team->filled += *inbox == NULL;
     parcel->next = *inbox;
-    *inbox = parcel;
+    __atomic_store_n(inbox, parcel, __ATOMIC_RELAXED);
     gc_post_tell(team);
 }
 
@@ -185,27 +185,29 @@ static void prefetch_parcel(const struct gc_parcel *parcel)
         gc_prefetch(&parcel->edges[i]);
 }
 
-GC_NEVER_INLINE bool gc_post_unpack(struct gc_worker *worker)
+void gc_post_unpacked(struct gc_worker *worker)
 {
-    struct gc_lane *stack = &worker->tracer.stack;
-    struct gc_parcel *parcel;
+    struct gc_parcel *parcel = take(&worker->received);
 
-    if (worker->received == NULL)
-        return false;
-    parcel = take(&worker->received);
+    keep_empty(worker, parcel);
     if (worker->received != NULL)
         prefetch_parcel(worker->received);
-    memcpy(stack->words, parcel->edges, parcel->count * sizeof parcel->edges[0]);
-    stack->count = parcel->count;
-    keep_empty(worker, parcel);
-    return true;
 }
 
 void gc_post_open(struct gc_worker *worker)
 {
     worker->received = worker->inbox;
-    worker->inbox = NULL;
+    __atomic_store_n(&worker->inbox, NULL, __ATOMIC_RELAXED);
     worker->team->filled--;
+}
+
+void gc_post_fetch(struct gc_worker *worker)
+{
+    if (__atomic_load_n(&worker->inbox, __ATOMIC_RELAXED) == NULL)
+        return;
+    gc_lock_take(&worker->team->lock);
+    gc_post_open(worker);
+    gc_lock_give(&worker->team->lock);
 }
 
 /* Mostly it changes soon: to sleep and be woken takes as long as to mark a

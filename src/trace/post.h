@@ -30,12 +30,14 @@ GC_ALWAYS_INLINE void gc_post_send(struct gc_worker *worker, unsigned to, uintpt
         gc_post_deliver(worker, to);
 }
 
-/* Puts what one parcel holds on the worker's stack, which is empty; false if none
- * was received. */
-bool gc_post_unpack(struct gc_worker *worker);
+/* The first parcel that was received is unpacked, and empty. */
+void gc_post_unpacked(struct gc_worker *worker);
 
 /* Receives all that the inbox holds. The lock is held. */
 void gc_post_open(struct gc_worker *worker);
+
+/* The same while it works, if it holds any; the lock is not held. */
+void gc_post_fetch(struct gc_worker *worker);
 
 /* Waits for something to change. The lock is held, and given meanwhile. */
 void gc_post_wait(struct gc_worker *worker);

@@ -4,13 +4,12 @@
 #include "trace/cards.h"
 #include "trace/edge.h"
 #include "trace/post.h"
-#include "trace/rings.h"
 #include "trace/scan.h"
 
 enum {
     PART_LOG2 =
         GC_CHUNK_LOG2, /* of the heap, that is one worker's: no line of any table is two's */
-    STRIDE = 64        /* edges between looks for workers that wait */
+    STRIDE = 64        /* objects between looks for parcels and for workers that wait */
 };
 
 static struct gc_worker *worker_of(struct gc_tracer *tracer)
@@ -35,22 +34,19 @@ static void leave(struct gc_worker *worker, uintptr_t entry)
         worker->is_lost = true;
 }
 
-GC_ALWAYS_INLINE void give(struct gc_worker *worker, unsigned to, uintptr_t entry)
-{
-    if (to != worker->index)
-        gc_post_send(worker, to, entry);
-    else if (GC_UNLIKELY(!gc_lane_push(&worker->tracer.stack, entry)))
-        worker->is_lost = true;
-}
-
 GC_ALWAYS_INLINE void pass_on(struct gc_worker *worker, uintptr_t object)
 {
-    give(worker, owner_of(worker, object - worker->tracer.base), object | GC_STACK_EDGE);
+    unsigned to = owner_of(worker, object - worker->tracer.base);
+
+    if (to != worker->index)
+        gc_post_send(worker, to, object | GC_STACK_EDGE);
+    else
+        gc_queue_object(&worker->tracer, object);
 }
 
 /* ---- One object ---- */
 
-/* The same as gc_queue, but that nothing is followed here. */
+/* The same as gc_queue, but that no slot is followed here. */
 GC_ALWAYS_INLINE void visit(struct gc_tracer *tracer, void *slot)
 {
     uintptr_t word = gc_load_word(slot), granule = gc_plain_granule(tracer, word);
@@ -101,7 +97,10 @@ static void share_array(struct gc_worker *worker, uintptr_t array, const gc_type
 
     leave(worker, array | GC_STACK_ARRAY);
     for (uintptr_t at = array; at < end; at = gc_next_piece(at)) {
-        give(worker, to, at | GC_STACK_ARRAY);
+        if (to != worker->index)
+            gc_post_send(worker, to, at | GC_STACK_ARRAY);
+        else
+            worker->is_lost |= !gc_lane_push(&worker->tracer.stack, at | GC_STACK_ARRAY);
         to = to + 1 < worker->shares ? to + 1 : 0;
     }
 }
@@ -138,42 +137,87 @@ static void scan(struct gc_worker *worker, uintptr_t object, const gc_type *type
         lose(worker, object);
 }
 
-static void scan_marked(struct gc_tracer *tracer, uintptr_t object)
+static void scan_marked(struct gc_worker *worker, uintptr_t object)
 {
+    struct gc_tracer *tracer = &worker->tracer;
     const gc_type *type = gc_header_type(*gc_header(object));
 
     gc_settle_in_place(tracer, object, type, tracer->state[gc_block_of(tracer->tables, object)]);
     if (type->kind != GC_KIND_LEAF)
-        scan(worker_of(tracer), object, type);
+        scan(worker, object, type);
 }
 
 /* ---- A phase ---- */
 
-/* An edge or a piece that is at hand, or 0. */
-GC_ALWAYS_INLINE uintptr_t next_entry(struct gc_worker *worker)
+/* Pops a piece, or an object that was marked, which waits. */
+GC_ALWAYS_INLINE void pop(struct gc_worker *worker, struct gc_ring *marked)
 {
     struct gc_lane *stack = &worker->tracer.stack;
+    uintptr_t entry = stack->words[--stack->count];
 
-    if (GC_UNLIKELY(stack->count == 0) && (worker->received == NULL || !gc_post_unpack(worker)))
-        return 0;
-    return stack->words[--stack->count];
+    if (GC_UNLIKELY(entry & GC_STACK_ARRAY)) {
+        scan_piece(worker, entry - GC_STACK_ARRAY);
+        return;
+    }
+    gc_prefetch_object(entry);
+    if (GC_LIKELY(marked->count == GC_RING))
+        scan_marked(worker, gc_ring_take(marked));
+    gc_ring_put(marked, entry);
+}
+
+/* What a parcel holds is tested at once: so many edges take the room of one object
+ * on the stack, where as parcels they would fill the memory and leave the cache. */
+static void unpack(struct gc_worker *worker)
+{
+    const struct gc_parcel *parcel = worker->received;
+
+    for (size_t i = 0; i < parcel->count; i++) {
+        if (GC_UNLIKELY(parcel->edges[i] & GC_STACK_ARRAY))
+            worker->has_lost |= !gc_lane_push(&worker->tracer.stack, parcel->edges[i]);
+        else
+            gc_queue_object(&worker->tracer, parcel->edges[i]);
+    }
+    gc_post_unpacked(worker);
+}
+
+static void look_around(struct gc_worker *worker)
+{
+    gc_post_deliver_to_waiting(worker);
+    if (worker->received == NULL)
+        gc_post_fetch(worker);
+    while (worker->received != NULL)
+        unpack(worker);
+}
+
+/* With nothing on the stack, what has waited longest; false if nothing has. */
+static bool take_next(struct gc_worker *worker, struct gc_ring *marked)
+{
+    struct gc_tracer *tracer = &worker->tracer;
+
+    if (worker->received != NULL)
+        unpack(worker);
+    else if (tracer->edges.count > 0)
+        gc_edge_arrives(tracer, gc_ring_take(&tracer->edges));
+    else if (marked->count > 0)
+        scan_marked(worker, gc_ring_take(marked));
+    else
+        return false;
+    return true;
 }
 
 /* Marks until nothing is at hand. */
 static void work(struct gc_worker *worker)
 {
-    struct gc_rings rings = {.edges.count = 0};
+    struct gc_ring marked = {.count = 0};
     unsigned steps = 0;
-    uintptr_t entry;
 
-    while ((entry = next_entry(worker)) != 0 || !gc_rings_are_empty(&rings)) {
-        if (GC_UNLIKELY(++steps % STRIDE == 0))
-            gc_post_deliver_to_waiting(worker);
-        if (GC_UNLIKELY(entry & GC_STACK_ARRAY))
-            scan_piece(worker, entry - GC_STACK_ARRAY);
-        else
-            gc_rings_pass(&worker->tracer, &rings, entry, gc_test_edge, scan_marked);
-    }
+    do
+        while (worker->tracer.stack.count > 0) {
+            if (GC_UNLIKELY(++steps % STRIDE == 0))
+                look_around(worker);
+            pop(worker, &marked);
+        }
+    while (take_next(worker, &marked));
     gc_post_deliver_all(worker);
 }
 
@@ -247,10 +291,8 @@ static void do_at_once(struct gc_tracer *tracer, uintptr_t entry)
 {
     if ((entry & 3) == GC_STACK_OBJECT)
         gc_stack_overflow(tracer, entry - GC_STACK_OBJECT);
-    else if ((entry & 3) == GC_STACK_SLOT)
-        gc_follow(tracer, (void *)(entry - GC_STACK_SLOT));
     else
-        gc_mark_in_place(tracer, entry, tracer->state[gc_block_of(tracer->tables, entry)]);
+        gc_follow(tracer, (void *)(entry - GC_STACK_SLOT));
 }
 
 /* What a worker left becomes the tracer's. */
@@ -261,6 +303,8 @@ static void collect_left(struct gc_worker *worker, struct gc_tracer *tracer, boo
 
         if ((entry & 3) == GC_STACK_ARRAY)
             end_array(tracer, entry - GC_STACK_ARRAY, has_lost);
+        else if ((entry & 3) == GC_STACK_EDGE)
+            gc_edge_arrives(tracer, entry);
         else if (!gc_lane_push(&tracer->stack, entry))
             do_at_once(tracer, entry);
     }

@@ -37,6 +37,10 @@ enum {
 
 struct gc_team;
 
+/* Beside what a tracer's stack holds, in parcels and among what is put aside or
+ * left: a reference to an object in place, not tested yet. */
+enum { GC_STACK_EDGE = 0 };
+
 /* Edges on their way to another worker. */
 struct gc_parcel {
     struct gc_parcel *next;
@@ -59,7 +63,7 @@ struct gc_worker { /* NOLINT(clang-analyzer-optin.performance.Padding) */
     bool has_lost;           /* ... or one of some object scanned in this phase */
     struct gc_thread thread; /* not of the first, which is the collecting thread */
 
-    _Alignas(GC_APART) struct gc_parcel *inbox; /* a list, under the lock */
+    _Alignas(GC_APART) struct gc_parcel *inbox; /* a list; written under the lock */
     _Alignas(GC_APART) bool waits;              /* atomic */
 };
 
@@ -101,13 +105,18 @@ void gc_team_begin(struct gc_team *team, const struct gc_tracer *tracer);
 /* Puts an edge to what stays aside for the next phase; false if there are
  * enough, and it is time for one. If none can be sent they go into `left`, which
  * is empty until then: so there are no more than that has room for. */
-static inline bool gc_team_put_aside(struct gc_team *team, uintptr_t edge)
+static inline bool gc_team_is_full(const struct gc_team *team)
 {
-    struct gc_worker *first = &team->workers[0];
-    struct gc_lane *aside = &first->tracer.stack;
+    const struct gc_worker *first = &team->workers[0];
+    size_t aside = first->tracer.stack.count;
 
-    return aside->count < GC_MOST_ASIDE && aside->count < first->left.committed &&
-           gc_lane_push(aside, edge);
+    return aside >= GC_MOST_ASIDE || aside >= first->left.committed;
+}
+
+static inline bool gc_team_put_aside(struct gc_team *team, uintptr_t object)
+{
+    return !gc_team_is_full(team) &&
+           gc_lane_push(&team->workers[0].tracer.stack, object | GC_STACK_EDGE);
 }
 
 /* Marks from what was put aside. What is left is on the tracer's stack then:

@@ -94,8 +94,11 @@ void gc_visit_tagged(struct gc_tracer *tracer, void *slot, bool queued)
     uintptr_t word = gc_load_word(slot);
     unsigned state = gc_state_of_target(tracer, word);
 
-    if (gc_note_target(tracer, state) &&
-        !(queued && gc_queue_edge(tracer, slot, word & ~(uintptr_t)7, state)))
+    if (!gc_note_target(tracer, state))
+        return;
+    if (queued)
+        gc_queue_edge(tracer, slot, word & ~(uintptr_t)7, state);
+    else
         follow_tagged(tracer, slot, state);
 }
 

@@ -5,18 +5,19 @@
  *
  * The stack holds words of four kinds, told apart by their low bits:
  *
- *   00  a reference to an object in place, not tested yet      (an edge)
- *   01  the address of a slot whose target's block evacuates    (an edge)
+ *   00  an object marked in place, to be settled (its lines, its block's live
+ *       granules) and scanned; it has not been touched yet
+ *   01  the address of a slot, an edge, that a team left
  *   10  an array to be scanned on; the word below is the element
- *   11  an object, marked or copied, to be scanned
+ *   11  an object, settled or copied, to be scanned
  *
- * In a heap that fits the cache only the last two occur: each edge is followed
- * when it is seen. In a large one edges are queued untested, so that what they
- * touch can be prefetched (see drain.c); in a nursery that many old holders
- * refer to, theirs are.
+ * In a heap that fits the cache only the last two occur, and the pinned: each
+ * edge is followed when it is seen. In a large one edges wait in a queue, so that
+ * what they touch can be prefetched (see drain.c); in a nursery that many old
+ * holders refer to, theirs do.
  *
- * E1  An object that was marked or copied is on the stack, has been scanned,
- *     or its block is flagged GC_BLOCK_OVERFLOWED.
+ * E1  An object that was marked or copied is on the stack or about to leave it,
+ *     has been scanned, or its block is flagged GC_BLOCK_OVERFLOWED.
  * E2  A scanned holder that refers to a younger age is remembered.
  */
 #ifndef STRATA_TRACER_H
@@ -25,10 +26,11 @@
 #include "memory/lane.h"
 #include "space/spaces.h"
 #include "trace/remembered.h"
+#include "trace/ring.h"
 
-enum { GC_STACK_EDGE = 0, GC_STACK_SLOT = 1, GC_STACK_ARRAY = 2, GC_STACK_OBJECT = 3 };
+enum { GC_STACK_MARKED = 0, GC_STACK_SLOT = 1, GC_STACK_ARRAY = 2, GC_STACK_OBJECT = 3 };
 
-/* Which edges a trace queues, so that what they touch can be fetched: none,
+/* Which edges wait in a queue, so that what they touch can be fetched: none,
  * where all is in cache; those that come from old memory; all. */
 enum gc_prefetch { GC_PREFETCH_NONE, GC_PREFETCH_SHALLOW, GC_PREFETCH_ALL };
 
@@ -94,6 +96,7 @@ struct gc_tracer {
     unsigned tags; /* the same, with bit 0 */
     size_t bytes;  /* of the range */
     struct gc_lane stack;
+    struct gc_ring edges;                   /* those that wait: 00, an object; 01, a slot */
     struct gc_run to[GC_GENERATIONS];       /* copies, by generation */
     struct gc_run *run_for[GC_GENERATIONS]; /* one of these, by age of the block left */
     struct gc_tables *tables;

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A queue of a few words that wait while what they lead to is fetched. What
+ * leaves a full one has waited its length.
+ */
+#ifndef STRATA_RING_H
+#define STRATA_RING_H
+
+#include "base/bits.h"
+
+#include <stdint.h>
+
+enum { GC_RING = 32 };
+
+struct gc_ring {
+    uintptr_t entries[GC_RING];
+    unsigned first;
+    unsigned count;
+};
+
+/* There is room. */
+GC_ALWAYS_INLINE void gc_ring_put(struct gc_ring *ring, uintptr_t entry)
+{
+    ring->entries[(ring->first + ring->count++) % GC_RING] = entry;
+}
+
+/* It is not empty. */
+GC_ALWAYS_INLINE uintptr_t gc_ring_take(struct gc_ring *ring)
+{
+    uintptr_t entry = ring->entries[ring->first];
+
+    ring->first = (ring->first + 1) % GC_RING;
+    ring->count--;
+    return entry;
+}
+
+#endif
