@@ -346,6 +346,7 @@ static void handles_go_from_frozen_to_young_and_back(void **state)
     gc_unfreeze(world->mutator);
     collect_each(world);
     assert_int_equal(((struct node *)gc_handle_get(handle))->value, 2);
+    assert_true(gc_is_object(world->mutator, gc_handle_get(handle)));
     gc_handle_destroy(world->mutator, handle);
 }
 

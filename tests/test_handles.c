@@ -171,6 +171,29 @@ static void note_given_back(void *piece)
     give_back(piece);
 }
 
+/* So no collection looks at the pages of what is frozen, and a full one at all after. */
+static void freezing_ages_all_pages_and_thawing_those_only(void **state)
+{
+    struct gc_handles handles = {0};
+    struct gc_handle_page *first, *last;
+
+    (void)state;
+    first = gc_handle_page_of(gc_handles_take(&handles));
+    for (int i = 1; i <= GC_HANDLE_SLOTS; i++)
+        last = gc_handle_page_of(gc_handles_take(&handles));
+    assert_ptr_not_equal(last, first);
+    first->youngest = GC_YOUNG;
+    last->youngest = GC_OLD;
+    gc_handles_freeze(&handles);
+    assert_int_equal(first->youngest, GC_FROZEN);
+    assert_int_equal(last->youngest, GC_FROZEN);
+    first->youngest = GC_YOUNG;
+    gc_handles_unfreeze(&handles);
+    assert_int_equal(first->youngest, GC_YOUNG);
+    assert_int_equal(last->youngest, GC_OLD);
+    gc_handles_destroy(&handles);
+}
+
 static void pages_lie_within_their_piece(void **state)
 {
     enum { COUNT = 3 * 63 * GC_HANDLE_SLOTS };
@@ -292,6 +315,7 @@ int main(void)
         TEST(handles_to_one_object_stay_equal),
         TEST(handles_keep_their_address),
         TEST(each_page_knows_its_youngest),
+        cmocka_unit_test(freezing_ages_all_pages_and_thawing_those_only),
         cmocka_unit_test(pages_lie_within_their_piece),
         cmocka_unit_test(slots_that_were_given_back_are_taken_before_more_pages_are_made),
         cmocka_unit_test(destroyed_handles_may_be_taken_anew),

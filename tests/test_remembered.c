@@ -156,6 +156,22 @@ static void all_cards_of_an_array_are_its_own(void **state)
     assert_int_equal(tables->lines[gc_line_of(tables, end - 1)], GC_CARD_CLEAN);
 }
 
+/* What stood there before it was old, or frozen, or neither, is of no use. */
+static void what_is_armed_has_clean_cards(void **state)
+{
+    struct world *world = *state;
+    const struct gc_tables *tables = gc_heap_tables(world->heap);
+    uintptr_t array;
+
+    world->root[0] = make_array(world->mutator, &gc_type_references, 2 * GC_BLOCK_BYTES / 8);
+    make_old(world);
+    array = (uintptr_t)world->root[0];
+    gc_card_mark(tables, array, NULL, GC_CARD_YOUNG);
+    gc_arm(tables, array);
+    for (uintptr_t at = array; at < gc_object_end(&gc_type_references, array); at += GC_LINE_BYTES)
+        assert_int_equal(tables->lines[gc_line_of(tables, at)], GC_CARD_CLEAN);
+}
+
 /* The next chunk's are not committed: nothing may look at them. */
 static void the_last_cards_may_be_the_last_that_there_are(void **state)
 {
@@ -340,6 +356,7 @@ int main(void)
         TEST(an_old_holder_of_a_young_object_stays_in_the_log_once),
         TEST(an_array_scanned_in_pieces_is_in_the_log_once),
         TEST(all_cards_of_an_array_are_its_own),
+        TEST(what_is_armed_has_clean_cards),
         TEST(the_last_cards_may_be_the_last_that_there_are),
         TEST(a_holder_that_was_logged_twice_is_scanned_once),
         TEST(sets_are_read_to_their_last_word_and_no_further),
