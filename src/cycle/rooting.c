@@ -31,7 +31,7 @@ static void begin_lane(struct gc_tracer *tracer, struct gc_lane *lane, uint8_t c
         uintptr_t holder = lane->words[i];
 
         if (i + AHEAD < lane->count)
-            gc_prefetch_object(lane->words[i + AHEAD]);
+            gc_prefetch_object(tracer, lane->words[i + AHEAD]);
         if (is_condemned(tracer, holder)) {
             *gc_log_byte(holder) &= (uint8_t) ~(GC_LOG_REMEMBERED | GC_LOG_NOTED | GC_LOG_FROZEN);
             continue;

@@ -146,7 +146,7 @@ GC_ALWAYS_INLINE void pop_queued(struct gc_tracer *tracer, struct gc_ring *marke
         scan_entry(tracer, entry, visit);
         return;
     }
-    gc_prefetch_object(entry);
+    gc_prefetch_object(tracer, entry);
     if (GC_LIKELY(marked->count == GC_RING))
         scan_marked(tracer, gc_ring_take(marked), visit);
     gc_ring_put(marked, entry);

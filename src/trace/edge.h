@@ -44,14 +44,12 @@ GC_ALWAYS_INLINE bool gc_test_and_mark(struct gc_tracer *tracer, uintptr_t objec
     return true;
 }
 
-enum {
-    GC_SECOND_LINE = 40 /* bytes into an object: most end here or before, often on another line */
-};
-
-GC_ALWAYS_INLINE void gc_prefetch_object(uintptr_t object)
+/* What of an object its scan will need. */
+GC_ALWAYS_INLINE void gc_prefetch_object(const struct gc_tracer *tracer, uintptr_t object)
 {
     gc_prefetch(gc_header(object));
-    gc_prefetch((const void *)(object + GC_SECOND_LINE));
+    if (tracer->reach != 0)
+        gc_prefetch((const void *)(object + tracer->reach));
 }
 
 /* From its first byte to its end. Most types say it in one word. */

@@ -159,7 +159,7 @@ GC_ALWAYS_INLINE void pop(struct gc_worker *worker, struct gc_ring *marked)
         scan_piece(worker, entry - GC_STACK_ARRAY);
         return;
     }
-    gc_prefetch_object(entry);
+    gc_prefetch_object(&worker->tracer, entry);
     if (GC_LIKELY(marked->count == GC_RING))
         scan_marked(worker, gc_ring_take(marked));
     gc_ring_put(marked, entry);
@@ -372,6 +372,7 @@ void gc_team_begin(struct gc_team *team, const struct gc_tracer *tracer)
                                   .live = tracer->live,
                                   .other_tags = tracer->other_tags,
                                   .tags = tracer->tags,
+                                  .reach = tracer->reach,
                                   .bytes = tracer->bytes,
                                   .tables = tracer->tables,
                                   .stack = stack};

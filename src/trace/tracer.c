@@ -5,6 +5,11 @@
 #include "trace/edge.h"
 #include "trace/ephemerons.h"
 
+enum {
+    SECOND_LINE = 40, /* bytes into an object: most end here or before, often on another line */
+    LARGE_MEAN = 256  /* bytes */
+};
+
 bool gc_tracer_create(struct gc_tracer *tracer, struct gc_spaces *spaces,
                       struct gc_remembered *remembered, size_t capacity, size_t first)
 {
@@ -40,6 +45,13 @@ void gc_tracer_set_tags(struct gc_tracer *tracer, unsigned tags)
     tracer->granules = tags & 1 ? tracer->bytes >> GC_GRANULE_LOG2 : 0;
 }
 
+/* Most objects are leaves, or have their references in front, where the mean is large:
+ * their second line is fetched for nothing. */
+static unsigned choose_reach(const struct gc_generation *old)
+{
+    return old->bytes - old->large_bytes > old->objects * LARGE_MEAN ? 0 : SECOND_LINE;
+}
+
 void gc_tracer_begin(struct gc_tracer *tracer, unsigned oldest, enum gc_prefetch prefetch)
 {
     tracer->oldest = oldest;
@@ -49,6 +61,7 @@ void gc_tracer_begin(struct gc_tracer *tracer, unsigned oldest, enum gc_prefetch
     tracer->mark_only = false;
     tracer->fill_holes = oldest < GC_OLD;
     tracer->compacting = false;
+    tracer->reach = choose_reach(&tracer->spaces->generations[GC_OLD]);
     tracer->counts = (struct gc_trace_counts){0};
     for (int i = 0; i < GC_GENERATIONS; i++) {
         gc_run_reset(&tracer->to[i]);

@@ -93,7 +93,8 @@ struct gc_tracer {
     bool shallow;        /* ... those of roots and holders alone */
     bool overflowed;     /* some block is flagged */
 
-    unsigned tags; /* the same, with bit 0 */
+    unsigned tags;  /* the same, with bit 0 */
+    unsigned reach; /* bytes into an object that are fetched with its header */
     size_t bytes;  /* of the range */
     struct gc_lane stack;
     struct gc_ring edges;                   /* those that wait: 00, an object; 01, a slot */
