@@ -196,8 +196,9 @@ static inline unsigned gc_state_of_target(const struct gc_tracer *tracer, uintpt
     return tracer->state[offset >> GC_BLOCK_LOG2];
 }
 
-/* The same for a slot that holds no plain reference; `queued` says which. */
-void gc_visit_tagged(struct gc_tracer *tracer, void *slot, bool queued);
+/* Out of line: gc_follow and gc_queue for a slot that holds no plain reference. */
+void gc_follow_tagged(struct gc_tracer *tracer, void *slot);
+void gc_queue_tagged(struct gc_tracer *tracer, void *slot);
 
 GC_ALWAYS_INLINE void gc_follow(struct gc_tracer *tracer, void *slot)
 {
@@ -206,7 +207,7 @@ GC_ALWAYS_INLINE void gc_follow(struct gc_tracer *tracer, void *slot)
 
     if (granule >= tracer->granules) {
         if (GC_UNLIKELY(tracer->other_tags != 0))
-            gc_visit_tagged(tracer, slot, false);
+            gc_follow_tagged(tracer, slot);
         return;
     }
     state = gc_granule_state(tracer, granule);
@@ -280,7 +281,7 @@ GC_ALWAYS_INLINE void gc_queue(struct gc_tracer *tracer, void *slot)
 
     if (granule >= tracer->granules) {
         if (GC_UNLIKELY(tracer->other_tags != 0))
-            gc_visit_tagged(tracer, slot, true);
+            gc_queue_tagged(tracer, slot);
         return;
     }
     state = gc_granule_state(tracer, granule);

@@ -93,7 +93,7 @@ void gc_trace_edge(struct gc_tracer *tracer, void *slot)
 }
 
 /* The tag stays with the slot. */
-static void follow_tagged(struct gc_tracer *tracer, void *slot, unsigned state)
+static void resolve_tagged(struct gc_tracer *tracer, void *slot, unsigned state)
 {
     uintptr_t word = gc_load_word(slot), object = word & ~(uintptr_t)7;
     uintptr_t now = gc_resolve(tracer, object, state);
@@ -102,17 +102,21 @@ static void follow_tagged(struct gc_tracer *tracer, void *slot, unsigned state)
         gc_store_word(slot, now | (word & 7));
 }
 
-void gc_visit_tagged(struct gc_tracer *tracer, void *slot, bool queued)
+void gc_follow_tagged(struct gc_tracer *tracer, void *slot)
+{
+    unsigned state = gc_state_of_target(tracer, gc_load_word(slot));
+
+    if (gc_note_target(tracer, state))
+        resolve_tagged(tracer, slot, state);
+}
+
+void gc_queue_tagged(struct gc_tracer *tracer, void *slot)
 {
     uintptr_t word = gc_load_word(slot);
     unsigned state = gc_state_of_target(tracer, word);
 
-    if (!gc_note_target(tracer, state))
-        return;
-    if (queued)
+    if (gc_note_target(tracer, state))
         gc_queue_edge(tracer, slot, word & ~(uintptr_t)7, state);
-    else
-        follow_tagged(tracer, slot, state);
 }
 
 void gc_follow_watching(struct gc_tracer *tracer, void *slot)
@@ -123,7 +127,7 @@ void gc_follow_watching(struct gc_tracer *tracer, void *slot)
     if (!gc_note_target(tracer, state))
         return;
     gc_watch_key(tracer, word & ~(uintptr_t)7);
-    follow_tagged(tracer, slot, state);
+    resolve_tagged(tracer, slot, state);
 }
 
 uintptr_t gc_trace_kept(struct gc_tracer *tracer, uintptr_t object)

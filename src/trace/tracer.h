@@ -95,7 +95,7 @@ struct gc_tracer {
 
     unsigned tags;  /* the same, with bit 0 */
     unsigned reach; /* bytes into an object that are fetched with its header */
-    size_t bytes;  /* of the range */
+    size_t bytes;   /* of the range */
     struct gc_lane stack;
     struct gc_ring edges;                   /* those that wait: 00, an object; 01, a slot */
     struct gc_run to[GC_GENERATIONS];       /* copies, by generation */
