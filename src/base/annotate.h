@@ -58,6 +58,25 @@
 #endif
 #endif
 
+/* In a build for helgrind: memory may be written by one thread and read by others
+ * as it comes, or is one thread's own from now on; and a lock, taken before a fork,
+ * is made anew in the child. base/helgrind.h tells it of atomic operations. */
+#ifdef STRATA_HELGRIND
+#define GC_UNDER_HELGRIND 1
+#define GC_SHARE_UNCHECKED(start, bytes) VALGRIND_HG_DISABLE_CHECKING(start, bytes)
+#define GC_CHECK_ANEW(start, bytes) VALGRIND_HG_ENABLE_CHECKING(start, bytes)
+#define GC_LOCK_IS_GIVEN(mutex)               \
+    do {                                      \
+        VALGRIND_HG_MUTEX_UNLOCK_PRE(mutex);  \
+        VALGRIND_HG_MUTEX_UNLOCK_POST(mutex); \
+    } while (0)
+#else
+#define GC_UNDER_HELGRIND 0
+#define GC_SHARE_UNCHECKED(start, bytes) ((void)(start), (void)(bytes))
+#define GC_CHECK_ANEW(start, bytes) ((void)(start), (void)(bytes))
+#define GC_LOCK_IS_GIVEN(mutex) ((void)(mutex))
+#endif
+
 #ifndef GC_UNDER_TSAN
 #define GC_UNDER_TSAN 0
 #define GC_UNCHECKED_BY_TSAN

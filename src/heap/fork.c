@@ -121,6 +121,7 @@ static void release_all_in_child(void)
 {
     for (gc_heap *heap = followed; heap != NULL; heap = heap->next_followed)
         gc_fork_child(heap);
+    GC_LOCK_IS_GIVEN(&registry.mutex);
     if (!gc_lock_create(&registry))
         gc_misuse("gc_fork_child", "the system has no lock for the heaps");
 }

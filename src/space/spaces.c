@@ -162,6 +162,7 @@ void gc_young_run_close(struct gc_spaces *spaces, struct gc_run *run)
 
 void gc_run_zero(const struct gc_run *run)
 {
+    GC_CHECK_ANEW((void *)run->bump, run->limit - run->bump);
     gc_zero(run->bump, run->limit);
 }
 

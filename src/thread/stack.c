@@ -18,7 +18,8 @@ copy_words(uintptr_t *to, const volatile uintptr_t *from, size_t count)
 }
 
 /* Through a copy, which is wiped: what it held must not be found by the next
- * scan in a dead part of the stack. */
+ * scan in a dead part of the stack. (helgrind checks a frame again when it is made
+ * anew.) */
 static void scan_copied(uintptr_t at, uintptr_t end, gc_words_fn *scan, void *data)
 {
     uintptr_t copy[COPIED_WORDS];
@@ -26,6 +27,7 @@ static void scan_copied(uintptr_t at, uintptr_t end, gc_words_fn *scan, void *da
     while (at < end) {
         size_t count = gc_min((end - at) / sizeof *copy, COPIED_WORDS);
 
+        GC_SHARE_UNCHECKED((void *)at, count * sizeof *copy);
         copy_words(copy, (const volatile uintptr_t *)at, count);
         if (GC_UNDER_MEMCHECK())
             GC_MAKE_DEFINED(copy, sizeof copy);
@@ -42,7 +44,7 @@ void gc_words_scan(uintptr_t from, uintptr_t to, gc_words_fn *scan, void *data)
 
     if (at >= end)
         return;
-    if (GC_UNDER_ASAN || GC_UNDER_TSAN || GC_UNDER_MEMCHECK())
+    if (GC_UNDER_ASAN || GC_UNDER_TSAN || GC_UNDER_HELGRIND || GC_UNDER_MEMCHECK())
         scan_copied(at, end, scan, data);
     else
         scan((const uintptr_t *)at, (end - at) / sizeof at, data);
