@@ -13,13 +13,16 @@
 
 #include "heap/heap.h"
 
-enum { TEXT = 1000 };
+#include <strata/weak.h>
+
+enum { TEXT = 1000, LARGE = 100000 };
 
 struct seeded {
     struct world *world;
     struct node *node; /* pinned, marked in place; left: other */
     struct node *other;
     struct node *dead;
+    void *large; /* in blocks of its own */
 };
 
 struct corruption {
@@ -74,6 +77,88 @@ static void make_large(struct seeded *s)
     tables_of(s)->state[block] = gc_state(GC_MIDDLE, GC_IN_PLACE_LARGE);
 }
 
+static void age_too_little(struct seeded *s)
+{
+    uint32_t block = block_of(s, s->node);
+
+    tables_of(s)->blocks[block].generation = GC_MIDDLE;
+    collector_of(s)->tracer.oldest = GC_MIDDLE;
+    tables_of(s)->state[block] = gc_state(GC_YOUNG, GC_IN_PLACE);
+}
+
+static void age_to_frozen(struct seeded *s)
+{
+    uint32_t block = block_of(s, s->node);
+
+    tables_of(s)->state[block] = gc_state(GC_FROZEN, GC_IN_PLACE);
+}
+
+static void age_what_is_left(struct seeded *s)
+{
+    uint32_t block = block_of(s, s->node);
+
+    tables_of(s)->state[block] = gc_state(GC_OLD, GC_LEAVE);
+}
+
+static void condemn_what_is_older(struct seeded *s)
+{
+    uint32_t block = block_of(s, s->node);
+
+    tables_of(s)->blocks[block].generation = GC_MIDDLE;
+    tables_of(s)->state[block] = gc_state(GC_OLD, GC_IN_PLACE);
+}
+
+static void evacuate_what_is_pinned(struct seeded *s)
+{
+    uint32_t block = block_of(s, s->node);
+
+    tables_of(s)->blocks[block].kind = GC_BLOCK_PINNED;
+    tables_of(s)->state[block] = gc_state(GC_MIDDLE, GC_EVACUATE);
+}
+
+static void part_from_its_head(struct seeded *s)
+{
+    uint32_t block = block_of(s, s->large) + 1;
+
+    tables_of(s)->state[block] = gc_state(GC_OLD, GC_LEAVE);
+}
+
+static void leave_what_is_marked(struct seeded *s)
+{
+    uint32_t block = block_of(s, s->node);
+
+    tables_of(s)->state[block] = gc_state(GC_YOUNG, GC_LEAVE);
+}
+
+static void forget_pins(struct seeded *s)
+{
+    uint32_t block = block_of(s, s->node);
+
+    tables_of(s)->state[block] = gc_state(GC_MIDDLE, GC_EVACUATE);
+    tables_of(s)->blocks[block].flags &= (uint8_t)~GC_BLOCK_HAS_PINS;
+}
+
+static void forward_what_is_marked(struct seeded *s)
+{
+    uintptr_t node = (uintptr_t)s->node;
+
+    gc_forward(node, (uintptr_t)s->other);
+}
+
+static void list_the_dead(struct seeded *s)
+{
+    collector_of(s)->weakrefs.lists[GC_YOUNG] = (uintptr_t)s->dead;
+}
+
+static void watch_the_dead(struct seeded *s)
+{
+    const uintptr_t *lists = collector_of(s)->weakrefs.lists;
+
+    while (*lists == 0)
+        lists++;
+    ((struct gc_weakref *)*lists)->referent = (uintptr_t)s->dead;
+}
+
 static void refer_to_dead(struct seeded *s)
 {
     s->node->left = s->dead;
@@ -110,13 +195,24 @@ static void pin_the_dead(struct seeded *s)
 static const struct corruption corruptions[] = {
     {GC_PHASE_CONDEMNED, mark_early, "has marks before the trace"},
     {GC_PHASE_CONDEMNED, age_too_much, "is condemned to an age that it cannot be of"},
+    {GC_PHASE_CONDEMNED, age_too_little, "is condemned to an age that it cannot be of"},
+    {GC_PHASE_CONDEMNED, age_to_frozen, "is condemned to an age that it cannot be of"},
+    {GC_PHASE_CONDEMNED, age_what_is_left, "is left, but changes its age"},
+    {GC_PHASE_CONDEMNED, condemn_what_is_older, "is condemned, but of an older generation"},
+    {GC_PHASE_CONDEMNED, evacuate_what_is_pinned, "but holds what must not move"},
+    {GC_PHASE_CONDEMNED, part_from_its_head, "has a state that is not its large object's"},
     {GC_PHASE_PINNED, make_large, "has an action that is not its kind's"},
+    {GC_PHASE_MARKED, leave_what_is_marked, "has marks, but is not condemned"},
+    {GC_PHASE_MARKED, forget_pins, "is evacuated, but has marks and no pins"},
+    {GC_PHASE_MARKED, forward_what_is_marked, "is marked where it was, and has moved"},
     {GC_PHASE_MARKED, refer_to_dead, "leads to an object that the trace did not reach"},
     {GC_PHASE_MARKED, root_to_dead, "leads to an object that the trace did not reach"},
     {GC_PHASE_MARKED, refer_to_where_it_was, "leads to where an object has moved from"},
     {GC_PHASE_MARKED, push, "the mark stack is not empty at a phase's end"},
     {GC_PHASE_TRACED, refer_to_dead, "leads to an object that the trace did not reach"},
     {GC_PHASE_TRACED, push, "the mark stack is not empty at a phase's end"},
+    {GC_PHASE_TRACED, list_the_dead, "it is in a list, and does not survive there"},
+    {GC_PHASE_TRACED, watch_the_dead, "its referent does not survive, or has moved"},
     {GC_PHASE_SETTLED, open_block, "is open when the trace has ended"},
     {GC_PHASE_SETTLED, pin_the_dead, "it does not survive, or has moved"},
 };
@@ -151,6 +247,8 @@ static struct seeded seed(void)
     made.node->left = made.other;
     made.world->root[1] = made.other;
     made.dead = make_node(made.world->mutator, 3);
+    made.world->root[4] = made.large = make_array(made.world->mutator, &gc_type_bytes, LARGE);
+    made.world->root[5] = gc_weakref_create(made.world->mutator, made.node, 0);
     assert_int_equal(gc_pin(made.world->mutator, made.node), GC_OK);
     return made;
 }

@@ -219,6 +219,34 @@ static void an_old_holder_is_checked_by_a_young_collection(void **state)
     expect_end((struct blow){spoil_holder, &scene, 0}, message);
 }
 
+/* Without a log entry: as if there had been no room for it. */
+static void spoil_lost_holder(struct scene *scene)
+{
+    struct gc_collector *collector = &scene->world->heap->collector;
+    uintptr_t holder = (uintptr_t)scene->world->root[2];
+    uint32_t block = gc_block_of(&collector->tables, holder);
+
+    collector->tables.blocks[block].flags |= GC_BLOCK_ALL_REMEMBERED;
+    collector->remembered.lost = true;
+    *(uint8_t *)(holder - GC_HEADER_BYTES) ^= 0x40;
+}
+
+static void a_holder_that_found_no_room_in_the_log_is_checked_too(void **state)
+{
+    struct scene scene = set_scene(*state);
+    char message[TEXT];
+    uint64_t header;
+
+    collect(scene.world->mutator, 2);
+    collect(scene.world->mutator, 2);
+    header = *gc_header((uintptr_t)scene.world->root[2]);
+    (void)snprintf(message, sizeof message,
+                   "the header of node at %p in gen2 was overwritten: %#llx; before it lies text "
+                   "at %p, of 16 bytes",
+                   scene.world->root[2], (unsigned long long)header ^ 0x40, scene.world->root[1]);
+    expect_end((struct blow){spoil_lost_holder, &scene, 0}, message);
+}
+
 static void spoil_moved(struct scene *scene)
 {
     scene->text = scene->world->root[1];
@@ -254,10 +282,55 @@ static void refer_to_the_dead(void)
     (void)gc_handle_create(doomed->mutator, node);
 }
 
-static void a_stale_reference_given_to_a_function_is_refused(void **state)
+static void refer_to(uintptr_t address)
+{
+    (void)gc_handle_create(doomed->mutator, (void *)address);
+}
+
+static void make_doomed_hardened(void)
+{
+    gc_options options = hardened();
+
+    doomed = world_make(&options);
+    doomed->root[0] = make_node(doomed->mutator, 1);
+    doomed->root[1] = make_node(doomed->mutator, 2);
+}
+
+static void refer_to_a_byte(void)
+{
+    make_doomed_hardened();
+    refer_to((uintptr_t)doomed->root[0] + 1);
+}
+
+/* Half a seal's reach away from an object: the seal speaks of that one. */
+static void refer_to_the_next_granule(void)
+{
+    make_doomed_hardened();
+    for (int i = 0; i < 2; i++)
+        if (((uintptr_t)doomed->root[i] - GC_HEADER_BYTES) % 16 == 0)
+            refer_to((uintptr_t)doomed->root[i] + 8);
+}
+
+static void refer_outside(void)
+{
+    make_doomed_hardened();
+    refer_to((uintptr_t)doomed & ~(uintptr_t)7);
+}
+
+static void refer_to_a_free_block(void)
+{
+    make_doomed_hardened();
+    refer_to((uintptr_t)doomed->root[0] + (size_t)16 * GC_BLOCK_BYTES);
+}
+
+static void what_is_no_object_given_to_a_function_is_refused(void **state)
 {
     (void)state;
     expect_misuse(refer_to_the_dead, "gc_handle_create", NOT_A_REFERENCE);
+    expect_misuse(refer_to_a_byte, "gc_handle_create", NOT_A_REFERENCE);
+    expect_misuse(refer_to_the_next_granule, "gc_handle_create", NOT_A_REFERENCE);
+    expect_misuse(refer_outside, "gc_handle_create", NOT_A_REFERENCE);
+    expect_misuse(refer_to_a_free_block, "gc_handle_create", NOT_A_REFERENCE);
 }
 
 /* ---- Nothing but that --------------------------------------------------- */
@@ -418,8 +491,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_write_into_free_room_is_caught, setup, world_teardown),
         cmocka_unit_test_setup_teardown(an_old_holder_is_checked_by_a_young_collection, setup,
                                         world_teardown),
+        cmocka_unit_test_setup_teardown(a_holder_that_found_no_room_in_the_log_is_checked_too,
+                                        setup, world_teardown),
         cmocka_unit_test_setup_teardown(copies_are_sealed_where_they_are, setup, world_teardown),
-        cmocka_unit_test(a_stale_reference_given_to_a_function_is_refused),
+        cmocka_unit_test(what_is_no_object_given_to_a_function_is_refused),
         cmocka_unit_test_setup_teardown(objects_are_sealed_and_nothing_else_is, setup,
                                         world_teardown),
         cmocka_unit_test_setup_teardown(the_verifier_looks_at_seals, setup, world_teardown),

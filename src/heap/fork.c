@@ -77,14 +77,20 @@ static void drop_others(struct gc_world *world)
     }
 }
 
-void gc_fork_child(gc_heap *heap)
+static void go_on_in_child(gc_heap *heap)
 {
-    check_prepared(heap, "gc_fork_child");
     if (!gc_world_recreate(world_of(heap)))
         gc_misuse("gc_fork_child", "the system has no lock for the heap");
     drop_others(world_of(heap));
     heap->is_prepared = false;
     gc_world_let_go(world_of(heap));
+}
+
+void gc_fork_child(gc_heap *heap)
+{
+    check_prepared(heap, "gc_fork_child");
+    GC_LOCK_IS_GIVEN(&world_of(heap)->lock.mutex);
+    go_on_in_child(heap);
 }
 
 /* ---- All that are followed ---- */
@@ -117,10 +123,13 @@ static void release_all(void)
     gc_lock_give(&registry);
 }
 
+/* helgrind is told of all locks before one is taken anew: their order is another. */
 static void release_all_in_child(void)
 {
     for (gc_heap *heap = followed; heap != NULL; heap = heap->next_followed)
-        gc_fork_child(heap);
+        GC_LOCK_IS_GIVEN(&world_of(heap)->lock.mutex);
+    for (gc_heap *heap = followed; heap != NULL; heap = heap->next_followed)
+        go_on_in_child(heap);
     GC_LOCK_IS_GIVEN(&registry.mutex);
     if (!gc_lock_create(&registry))
         gc_misuse("gc_fork_child", "the system has no lock for the heaps");

@@ -428,7 +428,6 @@ void gc_world_let_go(struct gc_world *world)
 /* Who waited in the parent waits no more. */
 bool gc_world_recreate(struct gc_world *world)
 {
-    GC_LOCK_IS_GIVEN(&world->lock.mutex);
     if (!gc_lock_create(&world->lock) || !gc_signal_create(&world->stopped) ||
         !gc_signal_create(&world->released))
         return false;
