@@ -68,6 +68,24 @@ def bodies(tokens):
         at += 1
 
 
+def opening(tokens, at):
+    """The index of what opens the bracket at `at`."""
+    depth = 0
+    for i in range(at, -1, -1):
+        depth += (tokens[i].text in ")]}") - (tokens[i].text in "([{")
+        if depth == 0:
+            return i
+    raise ValueError("a bracket is not opened")
+
+
+def functions(text):
+    """(name, start, end) of each function; the offsets are those of its body."""
+    tokens = tokens_of(text)
+    for first, last in bodies(tokens):
+        name = tokens[opening(tokens, first - 2) - 1].text
+        yield name, tokens[first - 1].start, tokens[last].end
+
+
 class Finder:
     def __init__(self, file, text):
         self.file, self.text = file, text
@@ -98,12 +116,18 @@ class Finder:
         token = self.tokens[at]
         if token.kind == "operator":
             self.at_operator(at, token)
-        elif token.kind == "number":
+        elif token.kind == "number" and not self.is_hint(at):
             self.at_number(token)
         elif token.text in WORDS:
             self.swap(token, WORDS[token.text])
         elif token.text in ("if", "while") and self.tokens[at + 1].text == "(":
             self.at_condition(at)
+
+    def is_hint(self, at):
+        """The last argument of __builtin_expect, which is of speed only."""
+        if self.tokens[at - 1].text != "," or self.tokens[at + 1].text != ")":
+            return False
+        return self.tokens[opening(self.tokens, at + 1) - 1].text == "__builtin_expect"
 
     def swap(self, token, text):
         self.add(token.start, token.end, text, f"{token.text} becomes {text}")
