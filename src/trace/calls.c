@@ -242,6 +242,8 @@ struct gc_call *gc_calls_sort(struct gc_call *list, bool newest_first)
 {
     struct gc_call *bins[64] = {NULL}, *sorted = NULL;
 
+    if (list == NULL)
+        return NULL;
     while (list != NULL) {
         struct gc_call *run = cut_run(&list, newest_first);
         int i = 0;
