@@ -5,21 +5,29 @@
 #include "heap/heap.h"
 #include "support/threads.h"
 
-enum { THREADS = 2, TAKEN = 8, ROUNDS = 4 };
+enum { THREADS = 2, TAKEN = 8, ROUNDS = 4, PAYLOAD = 224 };
 
 struct turns {
     struct barrier barrier;
     uint32_t blocks[ROUNDS][THREADS][TAKEN];
 };
 
-/* Fills what is left of the run's block, so that another must be taken. */
+static uint32_t block_filled(gc_mutator *mutator)
+{
+    const struct gc_run *run = &mutator->run;
+
+    return run->block == GC_NO_BLOCK ? GC_NO_BLOCK
+                                     : gc_block_of(gc_heap_tables(mutator->heap), run->end - 1);
+}
+
+/* Fills what is left of the block, so that another must be opened. */
 static uint32_t take_block(gc_mutator *mutator)
 {
-    uint32_t before = mutator->run.block;
+    uint32_t before = block_filled(mutator);
 
-    while (mutator->run.block == before || mutator->run.block == GC_NO_BLOCK)
+    while (block_filled(mutator) == before || block_filled(mutator) == GC_NO_BLOCK)
         make_garbage(mutator, 256);
-    return mutator->run.block;
+    return block_filled(mutator);
 }
 
 /* The threads take blocks in turn, all of which dies. */
@@ -74,11 +82,114 @@ static void one_thread_takes_the_lowest_free_block(void **state)
     world_free(world);
 }
 
+/* What one thread did, and what the other saw of it. */
+struct view {
+    struct barrier barrier;
+    size_t refills; /* runs opened */
+    size_t bytes;   /* of objects */
+    void *objects[TAKEN];
+    uintptr_t not_open;
+    void *seen[TAKEN];
+    void *seen_not_open;
+    size_t counted;
+};
+
+/* Until TAKEN blocks were filled, which PAYLOAD does not do to the last byte. */
+static void fill_blocks(gc_mutator *mutator, struct view *view)
+{
+    uint32_t before = GC_NO_BLOCK, run = GC_NO_BLOCK;
+
+    for (size_t filled = 0; filled < TAKEN; view->bytes += PAYLOAD + 2 * GC_HEADER_BYTES) {
+        void *object = make_array(mutator, &gc_type_bytes, PAYLOAD);
+
+        if (block_filled(mutator) != before)
+            view->objects[filled++] = object;
+        view->refills += mutator->run.block != run;
+        before = block_filled(mutator);
+        run = mutator->run.block;
+    }
+    if (mutator->run.end < mutator->run.limit)
+        view->not_open = mutator->run.end + GC_LINE_BYTES;
+}
+
+static void look(gc_heap *heap, gc_mutator *mutator, struct view *view)
+{
+    for (int i = 0; i < TAKEN; i++)
+        view->seen[i] = gc_object_at(mutator, (char *)view->objects[i] + PAYLOAD / 2);
+    view->seen_not_open = gc_object_at(mutator, (void *)view->not_open);
+    view->counted = gc_count(heap, GC_YOUNG);
+}
+
+/* Both allocate before the collection, so that the heap knows of two; then one
+ * does, and the other looks. */
+static void fill_or_look(gc_heap *heap, size_t index, void *data)
+{
+    struct view *view = data;
+    gc_mutator *mutator = attach(heap);
+
+    make_garbage(mutator, 12 * GC_BLOCK_BYTES);
+    meet_parked(&view->barrier, mutator);
+    if (index == 0)
+        gc_collect(mutator, GC_YOUNG, NULL);
+    meet_parked(&view->barrier, mutator);
+    if (index == 0)
+        fill_blocks(mutator, view);
+    meet_parked(&view->barrier, mutator);
+    if (index == 1)
+        look(heap, mutator, view);
+    meet_parked(&view->barrier, mutator);
+    gc_mutator_detach(mutator);
+}
+
+static void share_view(struct view *view)
+{
+    struct world *world = make_shared(NULL);
+
+    *view = (struct view){0};
+    make_barrier(&view->barrier, THREADS);
+    run_threads(world, THREADS, fill_or_look, view);
+    world_free(world);
+}
+
+/* 1, 2, 4 and 8 of them. */
+static void blocks_are_handed_out_by_ever_more(void **state)
+{
+    static struct view view;
+
+    (void)state;
+    share_view(&view);
+    assert_int_equal(view.refills, 4);
+}
+
+static void objects_in_all_blocks_of_a_run_are_found_by_others(void **state)
+{
+    static struct view view;
+
+    (void)state;
+    share_view(&view);
+    for (int i = 0; i < TAKEN; i++)
+        assert_ptr_equal(view.seen[i], view.objects[i]);
+    assert_int_not_equal(view.not_open, 0);
+    assert_null(view.seen_not_open);
+}
+
+static void blocks_not_opened_and_their_ends_are_not_counted(void **state)
+{
+    static struct view view;
+
+    (void)state;
+    share_view(&view);
+    assert_int_equal(view.counted, view.bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_thread_takes_the_blocks_it_had_before),
         cmocka_unit_test(one_thread_takes_the_lowest_free_block),
+        cmocka_unit_test(blocks_are_handed_out_by_ever_more),
+        cmocka_unit_test(objects_in_all_blocks_of_a_run_are_found_by_others),
+        cmocka_unit_test(blocks_not_opened_and_their_ends_are_not_counted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

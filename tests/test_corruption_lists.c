@@ -125,7 +125,28 @@ static void run_ends_past_its_block(struct seeded *s)
 
     s->block = mutator->run.block;
     mutator->run.limit = gc_block_start(s->tables, s->block) + GC_BLOCK_BYTES + 8;
-    mutator->fast.limit = mutator->run.limit + GC_HEADER_BYTES;
+    mutator->run.end = mutator->run.limit;
+    mutator->fast.limit = mutator->run.end + GC_HEADER_BYTES;
+}
+
+static void run_goes_on_past_its_chunk(struct seeded *s)
+{
+    gc_mutator *mutator = s->world->mutator;
+
+    s->block = mutator->run.block;
+    mutator->run.limit = gc_block_start(s->tables, s->block) + GC_CHUNK_BYTES;
+}
+
+/* The open room would be two blocks. */
+static void run_opens_two_blocks(struct seeded *s)
+{
+    gc_mutator *mutator = s->world->mutator;
+
+    s->block = mutator->run.block;
+    mutator->run.limit += GC_BLOCK_BYTES;
+    mutator->run.end = mutator->run.limit;
+    mutator->fast.limit = mutator->run.end + GC_HEADER_BYTES;
+    s->tables->blocks[s->block + 1].flags |= GC_BLOCK_OPEN;
 }
 
 /* Its block's tables say gen1, all of them. */
@@ -199,6 +220,10 @@ static const struct corruption of_lists[] = {
      BLOCK("0") "is filled by a run that leaves it", false},
     {"run ends past its block", run_ends_past_its_block,
      BLOCK("0") "is filled by a run that leaves it", false},
+    {"run goes on past its chunk", run_goes_on_past_its_chunk,
+     BLOCK("0") "is filled by a run that leaves it", false},
+    {"run opens two blocks", run_opens_two_blocks, BLOCK("0") "is filled by a run that leaves it",
+     true},
     {"run not open", run_not_open, BLOCK("0") "is filled by a run, but is not open", true},
     {"run leaves its block", run_leaves_block, BLOCK("0") "is filled by a run that leaves it",
      false},

@@ -27,14 +27,16 @@ static void set_state(struct gc_tables *tables, uint32_t first, uint32_t count, 
 }
 
 /* Lines will be stamped anew; a partly fresh block is parsed while they still
- * tell which parts are fresh. */
+ * tell which parts are fresh. Nothing has stamped those of a block that was only
+ * bumped through. */
 static void prepare_block(struct gc_tables *tables, uint32_t block)
 {
     struct gc_block *info = &tables->blocks[block];
 
     if (info->flags & GC_BLOCK_SWEPT)
         gc_block_parse(tables, block);
-    memset(gc_block_lines(tables, block), 0, GC_BLOCK_LINES);
+    if (info->recorded || (info->flags & GC_BLOCK_SWEPT))
+        memset(gc_block_lines(tables, block), 0, GC_BLOCK_LINES);
     info->next_hole = GC_NO_BLOCK;
     info->pins = 0;
     tables->live[block] = 0;

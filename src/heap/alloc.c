@@ -127,7 +127,7 @@ static void *take_born_pinned(const struct request *request, enum gc_block_kind 
         object = finish(request, start);
         run->bump = start + request->bytes + GC_REDZONE_BYTES;
         if (GC_FORBIDS)
-            run->redzones += GC_REDZONE_BYTES;
+            gc_run_skip(run, GC_REDZONE_BYTES);
         if (is_ambiguous(request->type))
             collector->has_ambiguous = true;
     }
@@ -147,7 +147,7 @@ static void *take_from_run(const struct request *request)
     object = finish(request, start);
     gc_mutator_set_bump(mutator, start + request->bytes + GC_REDZONE_BYTES);
     if (GC_FORBIDS)
-        mutator->run.redzones += GC_REDZONE_BYTES;
+        gc_run_skip(&mutator->run, GC_REDZONE_BYTES);
     return object;
 }
 
@@ -453,6 +453,8 @@ void *gc_alloc_slow(gc_mutator *mutator, const gc_type *type, size_t length)
         gc_heap_attend(mutator);
     if (!is_large(&request) && block_kind(type) == GC_BLOCK_SMALL) {
         object = take_from_run(&request);
+        if (object == NULL && gc_mutator_advance(mutator, &request.heap->collector.spaces))
+            object = take_from_run(&request);
         if (object == NULL)
             object = take_unless_due(&request, &due);
     } else {

@@ -195,7 +195,7 @@ size_t gc_heap_young_bytes(const gc_heap *heap)
     const gc_mutator *mutator = heap->collector.world.mutators;
 
     for (; mutator != NULL; mutator = mutator->next)
-        bytes -= gc_mutator_room(mutator) + mutator->run.redzones;
+        bytes -= gc_mutator_unused(mutator);
     return bytes;
 }
 

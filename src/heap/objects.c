@@ -44,12 +44,17 @@ void *gc_object_at(gc_mutator *mutator, const void *address)
     return (void *)gc_heap_object_at(mutator->heap, (uintptr_t)address);
 }
 
+static bool fills(const gc_mutator *mutator, const struct gc_tables *tables, uint32_t block)
+{
+    return block >= mutator->run.block && block < gc_run_end_block(tables, &mutator->run);
+}
+
 /* The other thread's mutator that fills the block, or NULL. */
 static const gc_mutator *filler_of(const gc_heap *heap, uint32_t block)
 {
     const gc_mutator *mutator = heap->collector.world.mutators;
 
-    while (mutator != NULL && mutator->run.block != block)
+    while (mutator != NULL && !fills(mutator, &heap->collector.tables, block))
         mutator = mutator->next;
     return mutator != NULL && mutator->thread != gc_os_thread() ? mutator : NULL;
 }
@@ -57,7 +62,8 @@ static const gc_mutator *filler_of(const gc_heap *heap, uint32_t block)
 /* Of what another thread fills, only what it has passed can be looked at (M3). */
 static uintptr_t object_among(struct gc_tables *tables, const gc_mutator *filler, uintptr_t word)
 {
-    uintptr_t from = filler->run.from;
+    uintptr_t start = gc_block_start(tables, gc_block_of(tables, word - 1));
+    uintptr_t from = gc_max(filler->run.from, start);
 
     if (word - 1 >= from && word - 1 < filler->run.limit)
         return gc_object_walking(word, from, gc_mutator_bump(filler));

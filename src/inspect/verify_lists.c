@@ -86,26 +86,53 @@ struct runs {
     size_t room; /* bytes handed out and not used */
 };
 
+static void verify_open(struct gc_verifier *verifier, const struct gc_run *run, struct runs *runs)
+{
+    const struct gc_block *blocks = verifier->tables->blocks;
+    uint32_t end = gc_run_end_block(verifier->tables, run);
+
+    for (uint32_t block = run->block; block < end; block++, runs->open++)
+        if (!(blocks[block].flags & GC_BLOCK_OPEN) || blocks[block].generation != GC_YOUNG)
+            gc_fault_block(verifier, block, "is filled by a run, but is not open");
+}
+
+/* It ends in its first block, or where one of the same chunk does. */
+static bool is_end(const struct gc_tables *tables, const struct gc_run *run, uintptr_t end)
+{
+    uintptr_t start = gc_block_start(tables, run->block);
+
+    return end - start <= GC_BLOCK_BYTES ||
+           (end % GC_BLOCK_BYTES == 0 && (end - 1) >> GC_CHUNK_LOG2 == start >> GC_CHUNK_LOG2);
+}
+
+/* What is open lies in one block. */
+static bool is_in_blocks(const struct gc_tables *tables, const struct gc_run *run, uintptr_t bump)
+{
+    return bump >= gc_block_start(tables, run->block) && bump <= run->end &&
+           run->end - bump <= GC_BLOCK_BYTES && run->end <= run->limit &&
+           is_end(tables, run, run->end);
+}
+
 static void verify_run(struct gc_verifier *verifier, const struct gc_run *run, uintptr_t bump,
                        struct runs *runs)
 {
     const struct gc_tables *tables = verifier->tables;
-    uintptr_t start;
 
     if (run->block == GC_NO_BLOCK) {
         if (bump != 0 || run->limit != 0)
             gc_fault_heap(verifier, "a run without a block has room");
         return;
     }
-    start = gc_block_start(tables, run->block);
-    if (!(tables->blocks[run->block].flags & GC_BLOCK_OPEN) ||
-        tables->blocks[run->block].generation != GC_YOUNG)
-        gc_fault_block(verifier, run->block, "is filled by a run, but is not open");
-    if (bump < start || bump > run->limit || run->limit > start + GC_BLOCK_BYTES)
+    if (!is_end(tables, run, run->limit)) {
         gc_fault_block(verifier, run->block, "is filled by a run that leaves it");
-    else
+        runs->open++;
+        return;
+    }
+    verify_open(verifier, run, runs);
+    if (is_in_blocks(tables, run, bump))
         runs->room += run->limit - bump;
-    runs->open++;
+    else
+        gc_fault_block(verifier, run->block, "is filled by a run that leaves it");
 }
 
 /* M1, M2. Each is stopped, or the one that asks. */
@@ -116,7 +143,7 @@ static void verify_mutators(struct gc_verifier *verifier, struct runs *runs)
     for (; mutator != NULL; mutator = mutator->next) {
         bool is_open = mutator->run.block != GC_NO_BLOCK;
         uintptr_t limit = __atomic_load_n(&mutator->fast.limit, __ATOMIC_RELAXED);
-        uintptr_t due = is_open ? mutator->run.limit + GC_HEADER_BYTES : GC_NO_ROOM;
+        uintptr_t due = is_open ? mutator->run.end + GC_HEADER_BYTES : GC_NO_ROOM;
 
         if (is_open)
             verify_run(verifier, &mutator->run, gc_mutator_bump(mutator), runs);

@@ -136,6 +136,37 @@ void gc_tables_decommit(struct gc_tables *tables, uint32_t first, uint32_t count
     }
 }
 
+/* Pages of tables that were never written stay untouched. */
+static void clear_if_set(void *table, size_t bytes)
+{
+    const uint64_t *words = table;
+    uint64_t any = 0;
+
+    for (size_t i = 0; i < bytes / sizeof *words; i++)
+        any |= words[i];
+    if (any != 0)
+        memset(table, 0, bytes);
+}
+
+/* Nothing is in the tables for what was bumped and died before anyone looked.
+ * A quarantine forgets the flags. */
+static bool is_clear(const struct gc_block *info)
+{
+    return info->kind == GC_BLOCK_SMALL && !info->recorded &&
+           !(info->flags & (GC_BLOCK_SWEPT | GC_BLOCK_HAS_PINS | GC_BLOCK_PROTECTED));
+}
+
+void gc_tables_clear(struct gc_tables *tables, uint32_t block)
+{
+    if (!is_clear(&tables->blocks[block])) {
+        clear_if_set(gc_block_bits(tables->starts, block), GC_BLOCK_WORDS * sizeof(uint64_t));
+        clear_if_set(gc_block_bits(tables->marks, block), GC_BLOCK_WORDS * sizeof(uint64_t));
+        clear_if_set(gc_block_lines(tables, block), GC_BLOCK_LINES);
+    }
+    tables->blocks[block] = (struct gc_block){.next = GC_NO_BLOCK, .next_hole = GC_NO_BLOCK};
+    gc_state_set(tables, block, 0);
+}
+
 /* Steps over what stands at `at` in a run: an object, or a zeroed word (false). */
 GC_ALWAYS_INLINE bool next_object(uintptr_t *at, uintptr_t *object)
 {

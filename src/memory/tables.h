@@ -93,6 +93,9 @@ bool gc_tables_commit(struct gc_tables *tables, size_t chunk);
 /* Gives back whole pages of what describes free blocks only; it is zero. */
 void gc_tables_decommit(struct gc_tables *tables, uint32_t first, uint32_t count);
 
+/* Makes a block free in them (T1). */
+void gc_tables_clear(struct gc_tables *tables, uint32_t block);
+
 /* Records the starts of an unparsed block's fresh runs; of those that end
  * before `end`, an address in the block or its end, if the rest is being filled
  * by another thread. */

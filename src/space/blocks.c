@@ -6,8 +6,6 @@
 #include "memory/seals.h"
 #include "os/os.h"
 
-#include <string.h>
-
 /* Blocks side by side that a mutator looks for, and in how many chunks. */
 enum { MANY = 32, SOME = 8, MOST_LOOKED = 8 };
 
@@ -15,14 +13,15 @@ bool gc_blocks_create(struct gc_blocks *blocks, struct gc_tables *tables)
 {
     size_t count = tables->bytes >> GC_CHUNK_LOG2;
 
-    *blocks = (struct gc_blocks){.tables = tables, .chunk_count = count};
+    *blocks = (struct gc_blocks){
+        .tables = tables, .chunk_count = count, .table_bytes = gc_tables_bytes_per_block(tables)};
     blocks->chunks = gc_os.allocate(count * sizeof *blocks->chunks);
     return blocks->chunks != NULL;
 }
 
 static size_t table_bytes(const struct gc_blocks *blocks)
 {
-    return (blocks->touched_bytes >> GC_BLOCK_LOG2) * gc_tables_bytes_per_block(blocks->tables);
+    return (blocks->touched_bytes >> GC_BLOCK_LOG2) * blocks->table_bytes;
 }
 
 size_t gc_blocks_committed(const struct gc_blocks *blocks)
@@ -245,7 +244,7 @@ uint32_t gc_block_take(struct gc_blocks *blocks, enum gc_taker taker)
     }
     block = gc_lowest_bit(blocks->chunks[index].free);
     if (!(blocks->chunks[index].touched >> block & 1) &&
-        !make_room(blocks, GC_BLOCK_BYTES + gc_tables_bytes_per_block(blocks->tables), taker))
+        !make_room(blocks, GC_BLOCK_BYTES + blocks->table_bytes, taker))
         return GC_NO_BLOCK;
     note_taken(blocks, index, block, 1, GC_BLOCK_BYTES);
     return block_index(index, block);
@@ -268,10 +267,23 @@ static uint32_t find_side_by_side(const struct gc_blocks *blocks, unsigned count
     return GC_NO_BLOCK;
 }
 
-uint32_t gc_block_take_near(struct gc_blocks *blocks, uint32_t near)
+/* How many blocks from the chunk's `first` on are free and hold memory: at most so
+ * many, and no more than there is room for. */
+static uint32_t count_free(const struct gc_blocks *blocks, const struct gc_chunk *chunk,
+                           unsigned first, uint32_t most)
+{
+    size_t room = gc_blocks_room(blocks, GC_FOR_MUTATOR) >> GC_BLOCK_LOG2;
+    uint64_t ones = (chunk->free & chunk->touched) >> first;
+
+    return (uint32_t)gc_min(gc_min(gc_bit_count(ones & ~(ones + 1)), most), room);
+}
+
+uint32_t gc_block_take_near(struct gc_blocks *blocks, uint32_t near, uint32_t *count)
 {
     size_t index = near / GC_CHUNK_BLOCKS;
+    uint32_t most = *count;
 
+    *count = 1;
     if (index >= blocks->chunks_high ||
         !may_take(&blocks->chunks[index], (uint64_t)1 << near % GC_CHUNK_BLOCKS)) {
         near = find_side_by_side(blocks, MANY);
@@ -286,7 +298,8 @@ uint32_t gc_block_take_near(struct gc_blocks *blocks, uint32_t near)
             return GC_NO_BLOCK;
         blocks->small_hint = gc_min(blocks->small_hint, index);
     }
-    note_taken(blocks, index, near % GC_CHUNK_BLOCKS, 1, GC_BLOCK_BYTES);
+    *count = count_free(blocks, &blocks->chunks[index], near % GC_CHUNK_BLOCKS, most);
+    note_taken(blocks, index, near % GC_CHUNK_BLOCKS, *count, GC_BLOCK_BYTES);
     return near;
 }
 
@@ -417,37 +430,6 @@ uint32_t gc_block_take_run(struct gc_blocks *blocks, size_t bytes, enum gc_taker
 
 /* ---- Giving ---- */
 
-/* Pages of tables that were never written stay untouched. */
-static void clear_if_set(void *table, size_t bytes)
-{
-    const uint64_t *words = table;
-    uint64_t any = 0;
-
-    for (size_t i = 0; i < bytes / sizeof *words; i++)
-        any |= words[i];
-    if (any != 0)
-        memset(table, 0, bytes);
-}
-
-/* Nothing is in the tables for what was bumped and died before anyone looked.
- * A quarantine forgets the flags. */
-static bool is_clear(const struct gc_block *info)
-{
-    return info->kind == GC_BLOCK_SMALL && !info->recorded &&
-           !(info->flags & (GC_BLOCK_SWEPT | GC_BLOCK_HAS_PINS | GC_BLOCK_PROTECTED));
-}
-
-static void clear_tables(struct gc_tables *tables, uint32_t block)
-{
-    if (!is_clear(&tables->blocks[block])) {
-        clear_if_set(gc_block_bits(tables->starts, block), GC_BLOCK_WORDS * sizeof(uint64_t));
-        clear_if_set(gc_block_bits(tables->marks, block), GC_BLOCK_WORDS * sizeof(uint64_t));
-        clear_if_set(gc_block_lines(tables, block), GC_BLOCK_LINES);
-    }
-    tables->blocks[block] = (struct gc_block){.next = GC_NO_BLOCK, .next_hole = GC_NO_BLOCK};
-    gc_state_set(tables, block, 0);
-}
-
 static void give_within_chunk(struct gc_blocks *blocks, size_t index, unsigned first,
                               unsigned count)
 {
@@ -464,17 +446,16 @@ static void give_within_chunk(struct gc_blocks *blocks, size_t index, unsigned f
 
 void gc_block_give(struct gc_blocks *blocks, uint32_t block, uint32_t count)
 {
+    size_t untouched = blocks->tables->blocks[block].untouched;
     uint32_t left = count, next = block;
 
     if (blocks->tables->seals != NULL)
         gc_scrub(blocks->tables, gc_block_start(blocks->tables, block),
-                 gc_block_start(blocks->tables, block + count) -
-                     blocks->tables->blocks[block].untouched,
-                 true);
+                 gc_block_start(blocks->tables, block + count) - untouched, true);
     /* What is free counts whole. */
-    blocks->touched_bytes += blocks->tables->blocks[block].untouched;
+    blocks->touched_bytes += untouched;
     for (uint32_t i = block; i < block + count; i++)
-        clear_tables(blocks->tables, i);
+        gc_tables_clear(blocks->tables, i);
     gc_forbid(gc_block_start(blocks->tables, block), gc_block_start(blocks->tables, block + count));
     blocks->used_blocks -= count;
     blocks->free_touched += count;
@@ -486,5 +467,6 @@ void gc_block_give(struct gc_blocks *blocks, uint32_t block, uint32_t count)
         next += here;
         left -= here;
     }
-    gc_blocks_fit(blocks);
+    if (untouched != 0)
+        gc_blocks_fit(blocks);
 }

@@ -32,6 +32,7 @@ struct gc_blocks {
     struct gc_tables *tables;
     struct gc_chunk *chunks;
     size_t chunk_count;
+    size_t table_bytes;     /* that describe a block */
     size_t chunks_high;     /* chunks from here on were never used */
     size_t small_hint;      /* no small chunk below has a free block */
     size_t large_hint;      /* no large chunk below has a free block */
@@ -54,8 +55,10 @@ uint32_t gc_block_take(struct gc_blocks *blocks, enum gc_taker taker);
 
 /* The same for one of several mutators: `near` if it is free and holds memory,
  * else the first of many side by side, so that each takes what it had before
- * the last collection, which may still be in its processor's cache. */
-uint32_t gc_block_take_near(struct gc_blocks *blocks, uint32_t near);
+ * the last collection, which may still be in its processor's cache. Takes what is
+ * free behind it, too, while that holds memory: at most `*count` in all, which
+ * becomes how many. */
+uint32_t gc_block_take_near(struct gc_blocks *blocks, uint32_t near, uint32_t *count);
 
 /* `bytes` for one large object, from a block's beginning: the first of its
  * blocks. What it holds is undefined until it is zeroed, which concerns nobody

@@ -5,6 +5,9 @@
 #include "memory/forbid.h"
 #include "memory/seals.h"
 
+/* Blocks that one of several mutators takes with the lock taken once. */
+enum { MOST_AT_ONCE = 8 };
+
 void gc_spaces_create(struct gc_spaces *spaces, struct gc_tables *tables, struct gc_blocks *blocks)
 {
     *spaces =
@@ -50,37 +53,44 @@ void gc_generation_add_all(struct gc_spaces *spaces, uint32_t list, unsigned gen
 /* No room any more; what was copied through the run stays counted. */
 static void end_run(struct gc_run *run)
 {
-    run->bump = run->limit = run->from = run->tallied = 0;
+    run->bump = run->limit = run->end = run->from = run->tallied = 0;
     run->block = GC_NO_BLOCK;
 }
 
-static uint32_t take_near(struct gc_spaces *spaces, struct gc_run *run)
+/* Each time twice as many as before, so that none is given more than it has used. */
+static uint32_t take_near(struct gc_spaces *spaces, struct gc_run *run, uint32_t *count)
 {
-    uint32_t block = gc_block_take_near(spaces->blocks, run->near);
+    uint32_t block;
 
-    run->near = block + 1;
+    *count = (uint32_t)gc_min(2 * run->blocks + (run->blocks == 0), MOST_AT_ONCE);
+    block = gc_block_take_near(spaces->blocks, run->near, count);
+    run->near = block + *count;
+    run->blocks = *count;
     if (run->home == GC_NO_BLOCK)
         run->home = block;
     return block;
 }
 
-/* Takes a free block into a generation and opens it whole. */
+/* Takes a free block, or several, into a generation and opens it whole. */
 static bool open_free_block(struct gc_spaces *spaces, struct gc_run *run, unsigned generation,
                             enum gc_block_kind kind, enum gc_taker taker)
 {
     bool near = spaces->apart && generation == GC_YOUNG && taker == GC_FOR_MUTATOR;
-    uint32_t block = near ? take_near(spaces, run) : gc_block_take(spaces->blocks, taker);
+    uint32_t count = 1;
+    uint32_t block = near ? take_near(spaces, run, &count) : gc_block_take(spaces->blocks, taker);
     uintptr_t start;
 
     if (block == GC_NO_BLOCK)
         return false;
     start = gc_block_start(spaces->tables, block);
-    spaces->tables->blocks[block] = (struct gc_block){.kind = (uint8_t)kind,
+    for (uint32_t i = block; i < block + count; i++) {
+        spaces->tables->blocks[i] = (struct gc_block){.kind = (uint8_t)kind,
                                                       .flags = GC_BLOCK_UNPARSED | GC_BLOCK_OPEN,
                                                       .next_hole = GC_NO_BLOCK};
-    gc_generation_add(spaces, block, generation);
+        gc_generation_add(spaces, i, generation);
+    }
     run->bump = run->from = run->tallied = start;
-    run->limit = start + GC_BLOCK_BYTES;
+    run->limit = start + count * GC_BLOCK_BYTES;
     run->block = block;
     run->line = GC_BLOCK_LINES;
     run->whole = true;
@@ -139,8 +149,10 @@ static bool open_listed_hole(struct gc_spaces *spaces, struct gc_run *run, uint3
 
 static void close_run(struct gc_spaces *spaces, struct gc_run *run)
 {
-    if (run->block != GC_NO_BLOCK)
-        spaces->tables->blocks[run->block].flags &= (uint8_t)~GC_BLOCK_OPEN;
+    uint32_t end = gc_run_end_block(spaces->tables, run);
+
+    for (uint32_t block = run->block; block < end; block++)
+        spaces->tables->blocks[block].flags &= (uint8_t)~GC_BLOCK_OPEN;
     end_run(run);
 }
 
@@ -148,7 +160,7 @@ static void close_run(struct gc_spaces *spaces, struct gc_run *run)
 static void take_back(struct gc_spaces *spaces, struct gc_run *run)
 {
     spaces->handed_bytes -= gc_run_unused(run, run->bump);
-    run->redzones = 0;
+    run->skipped = 0;
 }
 
 void gc_young_run_close(struct gc_spaces *spaces, struct gc_run *run)
@@ -158,19 +170,32 @@ void gc_young_run_close(struct gc_spaces *spaces, struct gc_run *run)
     if (run->home != GC_NO_BLOCK)
         run->near = run->home;
     run->home = GC_NO_BLOCK;
+    run->blocks = 0;
 }
 
 void gc_run_zero(const struct gc_run *run)
 {
-    GC_CHECK_ANEW((void *)run->bump, run->limit - run->bump);
-    gc_zero(run->bump, run->limit);
+    GC_CHECK_ANEW((void *)run->bump, run->end - run->bump);
+    gc_zero(run->bump, run->end);
 }
 
-static void hand_out(struct gc_spaces *spaces, const struct gc_run *run)
+bool gc_young_run_advance(const struct gc_spaces *spaces, struct gc_run *run)
+{
+    if (run->end == run->limit)
+        return false;
+    spaces->tables->blocks[gc_block_of(spaces->tables, run->end)].fresh_end = GC_BLOCK_BYTES;
+    run->bump = run->end;
+    run->end += GC_BLOCK_BYTES;
+    return true;
+}
+
+static void hand_out(struct gc_spaces *spaces, struct gc_run *run)
 {
     struct gc_block *info = &spaces->tables->blocks[run->block];
+    uintptr_t start = gc_block_start(spaces->tables, run->block);
 
-    info->fresh_end = (uint32_t)(run->limit - gc_block_start(spaces->tables, run->block));
+    run->end = gc_min(run->limit, start + GC_BLOCK_BYTES);
+    info->fresh_end = (uint32_t)(run->end - start);
     info->flags |= GC_BLOCK_UNPARSED;
     spaces->handed_bytes += run->limit - run->bump;
 }

@@ -26,18 +26,24 @@ struct gc_generation {
 };
 
 /* A run of free lines that is being filled: from `bump` to `limit` is room.
- * Mutators' runs are zeroed and stay unparsed. Collectors' runs stay unparsed
- * in a block that was wholly free, and are recorded at their end in a hole. */
+ * Mutators' runs are zeroed and stay unparsed; where several allocate, one may go
+ * on over free blocks side by side, which its thread opens one after another
+ * without the lock. Collectors' runs stay unparsed in a block that was wholly
+ * free, and are recorded at their end in a hole. */
 struct gc_run {
     uintptr_t bump;
     uintptr_t limit;
-    uintptr_t from;  /* of the room, at first */
-    uint32_t block;  /* GC_NO_BLOCK if none is open */
-    uint32_t line;   /* where to look for the block's next hole */
-    bool whole;      /* the block was wholly free */
-    uint32_t near;   /* mutators' runs: block to take next, if it is free, */
+    uintptr_t from; /* of the room, at first */
+    uint32_t block; /* the first; GC_NO_BLOCK if none is open */
+    uint32_t line;  /* where to look for the block's next hole */
+    bool whole;     /* the block was wholly free */
+    /* Mutators' runs. Their thread alone writes the first two, the second of them
+     * without the lock, by atomic stores. */
+    uintptr_t end;   /* of the room that is open: in the block being filled, at most `limit` */
+    size_t skipped;  /* bytes of red zones, and at blocks' ends, which count as unused */
+    uint32_t near;   /* block to take next, if it is free, */
     uint32_t home;   /* and the first taken since the last collection, or GC_NO_BLOCK */
-    size_t redzones; /* mutators' runs: bytes of red zones, which count as unused */
+    uint32_t blocks; /* taken at once by the last */
     /* Collectors' runs: what was copied through it, over all its blocks. */
     uintptr_t tallied; /* up to here */
     size_t bytes;
@@ -67,7 +73,25 @@ static inline void gc_run_reset(struct gc_run *run)
 /* Bytes of a mutator's run that hold no object. */
 static inline size_t gc_run_unused(const struct gc_run *run, uintptr_t bump)
 {
-    return run->limit - bump + run->redzones;
+    return run->limit - bump + run->skipped;
+}
+
+/* Where another thread fills the run: what is skipped now, before its bump is
+ * read; and, by its own thread, that bytes were, after bump has passed them. */
+static inline size_t gc_run_skipped(const struct gc_run *run)
+{
+    return __atomic_load_n(&run->skipped, __ATOMIC_ACQUIRE);
+}
+
+static inline void gc_run_skip(struct gc_run *run, size_t bytes)
+{
+    __atomic_store_n(&run->skipped, run->skipped + bytes, __ATOMIC_RELEASE);
+}
+
+/* The block behind the run's last; 0 if none is open. */
+static inline uint32_t gc_run_end_block(const struct gc_tables *tables, const struct gc_run *run)
+{
+    return run->block == GC_NO_BLOCK ? 0 : gc_block_of(tables, run->limit - 1) + 1;
 }
 
 /* Room for `bytes` in gen0, to be zeroed, in blocks of `kind`: the next hole of
@@ -77,9 +101,13 @@ static inline size_t gc_run_unused(const struct gc_run *run, uintptr_t bump)
 bool gc_young_run_next(struct gc_spaces *spaces, struct gc_run *run, enum gc_block_kind kind,
                        size_t bytes);
 
-/* Zeroes the room of a mutator's run. That of one thread is of no concern to
- * others, so this needs no lock. */
+/* Zeroes the room of a mutator's run that is open. That of one thread is of no
+ * concern to others, so this needs no lock. */
 void gc_run_zero(const struct gc_run *run);
+
+/* Opens the next block of a run that goes on, to be zeroed; false if there is
+ * none. Its thread's own, without the lock. */
+bool gc_young_run_advance(const struct gc_spaces *spaces, struct gc_run *run);
 
 /* Ends a mutator's run; what it leaves is zeroed and is skipped. */
 void gc_young_run_close(struct gc_spaces *spaces, struct gc_run *run);

@@ -8,7 +8,7 @@
 void gc_mutator_set_limit(struct gc_mutator *mutator)
 {
     bool open = mutator->run.block != GC_NO_BLOCK;
-    uintptr_t limit = open ? mutator->run.limit + GC_HEADER_BYTES : GC_NO_ROOM;
+    uintptr_t limit = open ? mutator->run.end + GC_HEADER_BYTES : GC_NO_ROOM;
 
     __atomic_store_n(&mutator->fast.limit, limit, __ATOMIC_SEQ_CST);
     if (GC_FORBIDS || __atomic_load_n(&mutator->watching, __ATOMIC_SEQ_CST) != 0)
@@ -64,6 +64,18 @@ void gc_mutator_open(struct gc_mutator *mutator)
     gc_mutator_set_limit(mutator);
     if (mutator->run.block != GC_NO_BLOCK)
         gc_run_zero(&mutator->run);
+}
+
+bool gc_mutator_advance(struct gc_mutator *mutator, const struct gc_spaces *spaces)
+{
+    size_t left = gc_mutator_room(mutator);
+
+    if (!gc_young_run_advance(spaces, &mutator->run))
+        return false;
+    gc_mutator_set_bump(mutator, mutator->run.bump);
+    gc_run_skip(&mutator->run, left);
+    gc_mutator_open(mutator);
+    return true;
 }
 
 void gc_mutator_retire_run(struct gc_mutator *mutator, struct gc_spaces *spaces)

@@ -6,7 +6,7 @@
  * Its own thread alone reads and writes what is not said to be shared, unless it
  * is stopped or parked: then whoever has the heap's lock may.
  *
- * M1  With nothing to watch for, fast.limit is the run's limit; else, and in a
+ * M1  With nothing to watch for, fast.limit is the run's end; else, and in a
  *     build that forbids (memory/forbid.h), it is 0, so that each allocation and
  *     each safepoint takes the slow path. Suspended between a change of
  *     `watching` and that of the limit.
@@ -54,7 +54,7 @@ struct gc_mutator {
     struct gc_world *world;
     struct gc_mutator *next; /* in the world, or of those detached; under the lock */
     struct gc_mutator *next_of_thread;
-    struct gc_run run; /* shared; changed under the lock. Its bump is stale */
+    struct gc_run run; /* shared; but for its end, changed under the lock. Its bump is stale */
     uintptr_t thread;
     uintptr_t stack_base;           /* of the stack it runs on: highest address, exclusive */
     uintptr_t home_base;            /* the same of the thread's own */
@@ -87,10 +87,20 @@ static inline void gc_mutator_set_bump(struct gc_mutator *mutator, uintptr_t bum
     __atomic_store_n(&mutator->fast.bump, bump + GC_HEADER_BYTES, __ATOMIC_RELEASE);
 }
 
-/* Bytes left in the run. */
+/* Bytes left in the block that is being filled. */
 static inline size_t gc_mutator_room(const struct gc_mutator *mutator)
 {
-    return mutator->run.block == GC_NO_BLOCK ? 0 : mutator->run.limit - gc_mutator_bump(mutator);
+    return mutator->run.block == GC_NO_BLOCK ? 0 : mutator->run.end - gc_mutator_bump(mutator);
+}
+
+/* Bytes of its run that are not used; the lock is held. */
+static inline size_t gc_mutator_unused(const struct gc_mutator *mutator)
+{
+    size_t skipped = gc_run_skipped(&mutator->run);
+
+    return mutator->run.block == GC_NO_BLOCK
+               ? skipped
+               : mutator->run.limit - gc_mutator_bump(mutator) + skipped;
 }
 
 /* Opens the mutator's next run, of at least `bytes`, with its bytes undefined;
@@ -98,6 +108,9 @@ static inline size_t gc_mutator_room(const struct gc_mutator *mutator)
  * lets the inline path use the run. */
 bool gc_mutator_refill(struct gc_mutator *mutator, struct gc_spaces *spaces, size_t bytes);
 void gc_mutator_open(struct gc_mutator *mutator);
+
+/* Opens the run's next block, without the lock; false if it has none. */
+bool gc_mutator_advance(struct gc_mutator *mutator, const struct gc_spaces *spaces);
 
 /* Takes the run away: before a collection. */
 void gc_mutator_retire_run(struct gc_mutator *mutator, struct gc_spaces *spaces);
