@@ -29,6 +29,29 @@ static void sparse_blocks_are_compacted_by_themselves(void **state)
     world_end(world);
 }
 
+/* Whatever was known of the blocks before. */
+static void one_collection_that_is_asked_for_compacts(void **state)
+{
+    (void)state;
+    for (int known = 0; known < 2; known++) {
+        struct world *world = make_plain(MIB);
+        size_t live;
+
+        add_items(world, 300000, 100, 200);
+        make_old(world);
+        if (known)
+            gc_collect(world->mutator, GC_OLD, NULL);
+        drop_items(world, 10);
+        live = live_items(world);
+        assert_int_equal(collect(world->mutator, GC_OLD).generation, GC_OLD);
+        gc_trim(world->mutator);
+        if (committed(world) > live + live / 2 + 6 * MIB)
+            fail_msg("%zu committed for %zu live", committed(world), live);
+        assert_int_equal(live_items(world), live);
+        world_end(world);
+    }
+}
+
 static void dense_blocks_are_left_in_place(void **state)
 {
     struct world *world = make_plain(MIB);
@@ -308,6 +331,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sparse_blocks_are_compacted_by_themselves),
+        cmocka_unit_test(one_collection_that_is_asked_for_compacts),
         cmocka_unit_test(dense_blocks_are_left_in_place),
         cmocka_unit_test(after_gc_compact_little_more_than_the_live_is_committed),
         cmocka_unit_test(gc_compact_moves_around_what_is_pinned),

@@ -291,7 +291,7 @@ typedef struct gc_options {
     size_t nursery_max;        /* bytes; default a quarter of the hard limit, at most 64 MiB */
     uint32_t threshold1;       /* gen0 collections between those of gen1, at most; default 8 */
     uint32_t threshold2;       /* gen1 collections between those of gen2, at least; default 2 */
-    uint32_t growth_percent;   /* growth of the old generation before a collection; default 50 */
+    uint32_t growth_percent;   /* growth of the old generation before a collection; default 75 */
     uint32_t gc_share_percent; /* most time spent collecting near the limit; default 90 */
     uint32_t workers;          /* threads that mark a large heap together, the one that collects
                                   included, at most 64; default 1. The others are started by the
@@ -549,7 +549,9 @@ typedef struct gc_report {
 } gc_report;
 
 /* Collects generations 0 to `generation` (more are taken as 2) now, even when
- * disabled. `report` may be NULL; misuse if its size is not set.
+ * disabled. A full collection that finds much of the old generation's memory free in
+ * blocks that are more than half free runs once more, to compact these: it reports, and
+ * is counted as, one. `report` may be NULL; misuse if its size is not set.
  * GC collects. Thread: the mutator's own. */
 STRATA_API void gc_collect(gc_mutator *mutator, unsigned generation, gc_report *report);
 

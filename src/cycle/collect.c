@@ -10,7 +10,7 @@
 #include "trace/ephemerons.h"
 
 enum {
-    DEMAND_MARGIN = 4,     /* a quarter more than was needed */
+    DEMAND_MARGIN = 16,    /* the part more than was needed that stays */
     KEPT_STACK = 32 << 10, /* words of the mark stack, when memory is given back */
     TEAM_BYTES = 16 << 20, /* condemned, from which a team marks */
     MANY_HOLDERS = 256,    /* in the log: what they refer to is not in cache */

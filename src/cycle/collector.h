@@ -62,6 +62,7 @@ struct gc_request {
     unsigned generation;
     gc_reason reason;
     bool compact; /* evacuate all of gen2 that is not dense */
+    bool tidies;  /* compacts as far as one collection can */
     bool goes_on; /* a part of one that gc_cycle_finish ends */
 };
 
@@ -117,6 +118,10 @@ struct gc_collector {
 
 /* The collection, whole. Every mutator is stopped already. */
 void gc_cycle_run(struct gc_collector *collector, const struct gc_request *request);
+
+/* Whether the old generation's sparse blocks have room for half as much as lives in
+ * all of it: those that the next full collection will compact. */
+bool gc_is_sparse(const struct gc_collector *collector);
 
 /* Ends a collection whose parts all said that it goes on. */
 void gc_cycle_finish(struct gc_collector *collector);

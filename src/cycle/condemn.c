@@ -16,6 +16,7 @@ enum {
     WASTED_LINES = GC_BLOCK_LINES / 5, /* ... when the old generation is scattered */
     LOOSE_LINES = 6,                   /* ... when everything is to be compacted */
     SCATTERED_PERCENT = 115,           /* its blocks' bytes of those of its objects */
+    SPARSE_BYTES = 4 << 20,            /* that are never worth a second collection */
     PINNED_ROOM_LINES = GC_BLOCK_LINES / 4,
     MOST_PASSES = 3,  /* collections of gen1 in a row that promote it unvisited */
     COMPACT_SHARE = 4 /* the part of gen2 that may be copied out of less sparse blocks */
@@ -52,6 +53,29 @@ static bool is_scattered(const struct gc_collector *collector)
     return (old->block_count << GC_BLOCK_LOG2) / SCATTERED_PERCENT > small_bytes / 100;
 }
 
+/* Lines that the block's objects would leave free if they stood together. */
+static unsigned spare_lines(const struct gc_tables *tables, uint32_t block)
+{
+    return (unsigned)(GC_BLOCK_GRANULES - tables->live[block]) / (GC_LINE_BYTES / GC_GRANULE_BYTES);
+}
+
+bool gc_is_sparse(const struct gc_collector *collector)
+{
+    const struct gc_tables *tables = &collector->tables;
+    const struct gc_generation *old = &collector->spaces.generations[GC_OLD];
+    size_t spare = 0;
+
+    if (collector->stress & GC_STRESS_IN_PLACE)
+        return false;
+    for (uint32_t block = old->small; block != GC_NO_BLOCK; block = tables->blocks[block].next) {
+        unsigned lines = spare_lines(tables, block);
+
+        if (tables->blocks[block].kind == GC_BLOCK_SMALL && lines >= SPARSE_LINES)
+            spare += (size_t)lines * GC_LINE_BYTES;
+    }
+    return spare > (old->bytes - old->large_bytes) / 2 + SPARSE_BYTES;
+}
+
 /* Free lines that make an old block worth evacuating. */
 static unsigned least_free_lines(const struct gc_collector *collector,
                                  const struct gc_request *request)
@@ -60,13 +84,9 @@ static unsigned least_free_lines(const struct gc_collector *collector,
         return 0;
     if (request->compact)
         return LOOSE_LINES;
-    return is_scattered(collector) ? WASTED_LINES : SPARSE_LINES;
-}
-
-/* Lines that the block's objects would leave free if they stood together. */
-static unsigned spare_lines(const struct gc_tables *tables, uint32_t block)
-{
-    return (unsigned)(GC_BLOCK_GRANULES - tables->live[block]) / (GC_LINE_BYTES / GC_GRANULE_BYTES);
+    if (is_scattered(collector) || request->tidies)
+        return WASTED_LINES;
+    return SPARSE_LINES;
 }
 
 /* How much may be copied: the room there is, so that copying never fails half
@@ -87,6 +107,7 @@ static void choose_sparse(struct gc_collector *collector, const struct gc_reques
     size_t share = collector->spaces.generations[GC_OLD].bytes / COMPACT_SHARE;
     uint32_t block = collector->spaces.generations[GC_OLD].small;
     bool unasked = !request->compact && !(collector->stress & GC_STRESS_EVACUATE_ALL);
+    bool shares = unasked && !request->tidies;
 
     if (unasked)
         room /= 2; /* the young come first */
@@ -95,7 +116,7 @@ static void choose_sparse(struct gc_collector *collector, const struct gc_reques
             bytes[spare_lines(tables, block)] += (size_t)tables->live[block] * GC_GRANULE_BYTES;
     budget->least = least_free_lines(collector, request);
     while (budget->sparse > budget->least && bytes[budget->sparse - 1] <= room) {
-        if (unasked && budget->sparse == SPARSE_LINES)
+        if (shares && budget->sparse == SPARSE_LINES)
             room = gc_min(room, share); /* for what frees less than it copies */
         room -= gc_min(room, bytes[--budget->sparse]);
     }

@@ -23,6 +23,21 @@ void gc_heap_collect(gc_heap *heap, unsigned generation, gc_reason reason)
     run(heap, (struct gc_request){.generation = generation, .reason = reason});
 }
 
+/* A full collection that is asked for is all that some programs ever give a heap
+ * that lost much: what it finds sparse, a second one compacts. */
+static void collect_asked(gc_heap *heap, unsigned generation)
+{
+    struct gc_request request = {.generation = generation, .reason = GC_REASON_REQUESTED};
+
+    request.tidies = request.goes_on = generation == GC_OLD;
+    run(heap, request);
+    if (!request.goes_on)
+        return;
+    if (gc_is_sparse(&heap->collector))
+        run(heap, request);
+    gc_cycle_finish(&heap->collector);
+}
+
 /* The first collection finds out how sparse each block is, the next moves.
  * Where there is little room for copies, each further one makes more of it. */
 void gc_heap_compact(gc_heap *heap, gc_reason reason)
@@ -57,7 +72,7 @@ static bool collect_stopped(gc_mutator *mutator, void *data)
 {
     struct wish *wish = data;
 
-    gc_heap_collect(mutator->heap, wish->generation, GC_REASON_REQUESTED);
+    collect_asked(mutator->heap, wish->generation);
     wish->report = mutator->heap->collector.last;
     return true;
 }

@@ -240,7 +240,7 @@ static void complete_numbers(gc_options *options)
     if (options->threshold2 == 0)
         options->threshold2 = 2;
     if (options->growth_percent == 0)
-        options->growth_percent = 50;
+        options->growth_percent = 75;
     if (options->gc_share_percent == 0)
         options->gc_share_percent = 90;
     if (options->decommit_delay == 0)

@@ -203,11 +203,12 @@ static void verify_phase(struct gc_collector *collector, enum gc_phase phase)
                                                 "before the sweep of",
                                                 "after"};
     bool is_whole = phase == GC_PHASE_STOPPED || phase == GC_PHASE_SWEPT;
+    bool is_counted = phase != GC_PHASE_SWEPT || !collector->goes_on;
     size_t faults = is_whole ? gc_verify_heap(collector) : gc_verify_boundary(collector, phase);
 
     if (faults != 0) {
         fprintf(stderr, "strata: verify: %s collection %llu\n", when[phase],
-                (unsigned long long)collector->collections);
+                (unsigned long long)collector->collections + !is_counted);
         abort();
     }
 }
