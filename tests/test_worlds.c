@@ -9,12 +9,14 @@
  *
  * The objects are numbered from the oldest, which leaves out what differs by
  * the order alone. One case of some hundreds is tried; STRATA_WORLDS=1 tries
- * all (some minutes), STRATA_WORLDS=n one of n.
+ * all (forty minutes of a core), STRATA_WORLDS=n one of n. STRATA_SHARD=k/m: the
+ * k-th of m equal parts of that, from 1/m to m/m.
  */
 #include <strata/weak.h>
 
 #include "support/graph.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -254,25 +256,47 @@ static void try_case(uint64_t ordinal)
 
 /* ---- Runs --------------------------------------------------------------- */
 
-static void try_cases(gc_barriers barriers, const char *settings, uint64_t step)
-{
-    const char *wanted = getenv("STRATA_WORLDS");
-    gc_options options = plain_options(256 * KIB);
-    uint64_t tried = 0;
+struct range {
+    uint64_t first, end, step;
+};
 
-    if (wanted != NULL)
-        step = strtoull(wanted, NULL, 10) * (settings != NULL ? 100 : 1);
+/* One case of so many, in the part that is asked for. */
+static struct range range_of(uint64_t step)
+{
+    const char *shard = getenv("STRATA_SHARD");
+    unsigned part = 1, parts = 1;
+    struct range range;
+
     step = is_slowed() ? step * 50 : step;
     /* Sharing no factor with the digits' bases, it meets all their values. */
     while (step > 1 && (step % 2 == 0 || step % 3 == 0 || step % 5 == 0))
         step++;
+    if (shard != NULL)
+        assert_int_equal(sscanf(shard, "%u/%u", &part, &parts), 2);
+    assert_in_range(part, 1, parts);
+    range.first = (cases / parts * (part - 1) + step - 1) / step * step;
+    range.end = part == parts ? cases : cases / parts * part;
+    range.step = step;
+    return range;
+}
+
+static void try_cases(gc_barriers barriers, const char *settings, uint64_t step)
+{
+    const char *wanted = getenv("STRATA_WORLDS");
+    gc_options options = plain_options(256 * KIB);
+    struct range range;
+    uint64_t tried = 0;
+
+    if (wanted != NULL)
+        step = strtoull(wanted, NULL, 10) * (settings != NULL ? 100 : 1);
+    range = range_of(step);
     options.hard_limit = 2 * MIB;
     options.barriers = barriers;
     options.settings = settings;
     now.moves_at_will = getenv("STRATA_OPTIONS") != NULL || barriers == GC_BARRIERS_NONE;
     now.world = world_make(&options);
-    for (uint64_t ordinal = 0; ordinal < cases; ordinal += step, tried++)
-        try_case(ordinal);
+    for (uint64_t i = range.first; i < range.end; i += range.step, tried++)
+        try_case(i);
     print_message("%llu worlds\n", (unsigned long long)tried);
     assert_true(tried > 0);
     world_end(now.world);
