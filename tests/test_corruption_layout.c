@@ -58,28 +58,27 @@ static void type_between_words(struct seeded *s)
     *gc_header(s->object) += 4;
 }
 
-static void type_aligned_too_little(struct seeded *s)
+static void put_alignment(struct seeded *s, uint8_t alignment)
 {
     gc_type odd = node_type;
 
-    odd.alignment = 4;
+    odd.alignment = alignment;
     put_type(s, odd);
+}
+
+static void type_aligned_too_little(struct seeded *s)
+{
+    put_alignment(s, 4);
 }
 
 static void type_aligned_too_much(struct seeded *s)
 {
-    gc_type odd = node_type;
-
-    odd.alignment = 128;
-    put_type(s, odd);
+    put_alignment(s, 128);
 }
 
 static void type_aligned_oddly(struct seeded *s)
 {
-    gc_type odd = node_type;
-
-    odd.alignment = 24;
-    put_type(s, odd);
+    put_alignment(s, 24);
 }
 
 static void type_too_large(struct seeded *s)

@@ -56,25 +56,6 @@ static void what_is_known_is_said_and_no_more(void **state)
 
 /* ---- In a heap ----------------------------------------------------------- */
 
-/* Collections only when asked for, and every one moves all. */
-static struct world *make_moving(const char *settings)
-{
-    gc_options options = plain_options(64 * MIB);
-
-    options.hard_limit = 256 * MIB;
-    options.stacks = GC_STACKS_EXACT;
-    options.settings = settings;
-    return world_make(&options);
-}
-
-static struct world *make_quarantined(void)
-{
-    struct world *world = make_moving("stress=quarantine,stress-every=1000000000");
-
-    gc_safepoint(world->mutator); /* the first collects */
-    return world;
-}
-
 static struct gc_quarantine *quarantine_of(struct world *world)
 {
     return &world->heap->collector.quarantine;
@@ -244,7 +225,7 @@ static void verify(void *data)
 /* evacuate-all makes what was left inaccessible, and does not know what it was. */
 static void evacuated_memory_is_told_by_its_collection(void **state)
 {
-    struct world *world = make_moving("stress=evacuate-all");
+    struct world *world = make_stressed("stress=evacuate-all");
     struct stale_case stale = {.world = world};
     char text[1000], expected[1000];
 
@@ -295,7 +276,7 @@ static void miscount(gc_tracer *tracer, void *data)
 
 static void collect_broken(void)
 {
-    struct world *world = make_moving("check=deep");
+    struct world *world = make_stressed("check=deep");
 
     (void)gc_root_callback_add(world->heap, miscount, world, GC_EXACT);
     gc_collect(world->mutator, GC_OLD, NULL);

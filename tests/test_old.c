@@ -2,12 +2,10 @@
  *
  * The old generation: mark, sweep, holes.
  */
-#define _POSIX_C_SOURCE 200809L /* NOLINT(bugprone-reserved-identifier) */
-
 #include "base/annotate.h"
 #include "support/items.h"
+#include "support/threads.h"
 
-#include <pthread.h>
 #include <string.h>
 
 /* ---- Mark and sweep ------------------------------------------------------ */
@@ -87,18 +85,11 @@ static void *mark_long_list(void *heap)
 static void a_list_of_ten_million_is_marked_on_a_small_stack(void **state)
 {
     struct world *world = make_plain(0);
-    pthread_attr_t attributes;
-    pthread_t thread;
-    void *intact = NULL;
+    size_t stack_bytes = is_slowed() ? 1 * MIB : 64 * KIB;
 
     (void)state;
     gc_mutator_detach(world->mutator);
-    pthread_attr_init(&attributes);
-    assert_int_equal(pthread_attr_setstacksize(&attributes, is_slowed() ? 1 * MIB : 64 * KIB), 0);
-    assert_int_equal(pthread_create(&thread, &attributes, mark_long_list, world->heap), 0);
-    pthread_join(thread, &intact);
-    pthread_attr_destroy(&attributes);
-    assert_ptr_equal(intact, world->heap);
+    assert_ptr_equal(run_on_stack(stack_bytes, mark_long_list, world->heap), world->heap);
     assert_int_equal(gc_mutator_attach(world->heap, &world->mutator), GC_OK);
     world_end(world);
 }

@@ -200,22 +200,34 @@ static void compute(gc_heap *heap, size_t index, void *data)
     gc_mutator_detach(mutator);
 }
 
-/* Without a callback, the message is all. */
-static void a_late_thread_holds_nobody_up(void **state)
+/* A world whose watchdog says after 20 ms that a thread keeps it waiting, and one
+ * that does so for 300 ms. */
+static struct world *wait_for_a_late_thread(struct late *late, gc_watchdog_fn *watchdog)
 {
-    struct late late = {.calls = 0};
     gc_options options = plain_options(MIB);
     struct threads threads;
     struct world *world;
 
-    (void)state;
     options.watchdog_ms = 20;
+    options.watchdog = watchdog;
+    options.watchdog_data = late;
     world = world_make(&options);
-    make_barrier(&late.started, 2);
-    start_threads(&threads, world->heap, 1, compute, &late);
-    meet_parked(&late.started, world->mutator);
+    make_barrier(&late->started, 2);
+    start_threads(&threads, world->heap, 1, compute, late);
+    meet_parked(&late->started, world->mutator);
     gc_collect(world->mutator, GC_YOUNG, NULL);
     join_threads(&threads, world->mutator);
+    return world;
+}
+
+/* Without a callback, the message is all. */
+static void a_late_thread_holds_nobody_up(void **state)
+{
+    struct late late = {.calls = 0};
+    struct world *world = wait_for_a_late_thread(&late, NULL);
+
+    (void)state;
+    assert_int_equal(late.calls, 0);
     assert_int_equal(stats_of(world->heap).stops, 1);
     world_free(world);
 }
@@ -223,20 +235,9 @@ static void a_late_thread_holds_nobody_up(void **state)
 static void a_late_thread_is_named(void **state)
 {
     struct late late = {.calls = 0};
-    gc_options options = plain_options(MIB);
-    struct threads threads;
-    struct world *world;
+    struct world *world = wait_for_a_late_thread(&late, note_late);
 
     (void)state;
-    options.watchdog_ms = 20;
-    options.watchdog = note_late;
-    options.watchdog_data = &late;
-    world = world_make(&options);
-    make_barrier(&late.started, 2);
-    start_threads(&threads, world->heap, 1, compute, &late);
-    meet_parked(&late.started, world->mutator);
-    gc_collect(world->mutator, GC_YOUNG, NULL);
-    join_threads(&threads, world->mutator);
     assert_int_equal(late.calls, 1);
     assert_true(late.waited_ms >= 20 && late.waited_ms < 10000);
     if (getenv("STRATA_UNDER_VALGRIND") == NULL) /* else the process is valgrind's */

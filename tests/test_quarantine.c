@@ -30,29 +30,6 @@
 static volatile uint64_t sink;
 static volatile uintptr_t stale;
 
-/* Collections only when asked for. */
-static struct world *make_quarantined(gc_stacks stacks, const char *settings)
-{
-    gc_options options = plain_options(64 * MIB);
-
-    options.hard_limit = 256 * MIB;
-    options.stacks = stacks;
-    options.settings = settings;
-    return world_make(&options);
-}
-
-static struct world *make_exact(void)
-{
-    return make_quarantined(GC_STACKS_EXACT, "stress=quarantine,stress-every=1000000000");
-}
-
-/* The heap's first safepoint is the one that collects. */
-static void pass_the_first(struct world *world)
-{
-    gc_safepoint(world->mutator);
-    assert_int_equal(collections_of(world->heap), 1);
-}
-
 /* A stack for the handler: valgrind cannot extend this one in a child. */
 static void use_signal_stack(void)
 {
@@ -123,11 +100,10 @@ static void follow_right(struct world *world)
 
 static void an_object_that_moved_is_named_with_its_new_address(void **state)
 {
-    struct world *world = make_exact();
+    struct world *world = make_quarantined();
     char line[200];
 
     (void)state;
-    pass_the_first(world);
     world->root[0] = make_node(world->mutator, 1);
     stale = (uintptr_t)world->root[0];
     gc_collect(world->mutator, GC_OLD, NULL);
@@ -148,11 +124,10 @@ static void an_object_that_moved_is_named_with_its_new_address(void **state)
 
 static void an_object_that_died_is_named_with_its_collection(void **state)
 {
-    struct world *world = make_exact();
+    struct world *world = make_quarantined();
     char line[200];
 
     (void)state;
-    pass_the_first(world);
     stale = (uintptr_t)make_node(world->mutator, 1);
     world->root[0] = make_node(world->mutator, 2);
     gc_collect(world->mutator, GC_YOUNG, NULL);
@@ -166,12 +141,11 @@ static void an_object_that_died_is_named_with_its_collection(void **state)
 
 static void moves_are_followed_to_where_the_object_is(void **state)
 {
-    struct world *world = make_exact();
+    struct world *world = make_quarantined();
     char line[200];
     void *first;
 
     (void)state;
-    pass_the_first(world);
     world->root[0] = make_node(world->mutator, 1);
     stale = (uintptr_t)world->root[0];
     gc_collect(world->mutator, GC_OLD, NULL);
@@ -197,11 +171,10 @@ static void moves_are_followed_to_where_the_object_is(void **state)
 
 static void a_large_object_that_died_is_named(void **state)
 {
-    struct world *world = make_exact();
+    struct world *world = make_quarantined();
     char line[200];
 
     (void)state;
-    pass_the_first(world);
     stale = (uintptr_t)make_array(world->mutator, &gc_type_bytes, MIB);
     gc_collect(world->mutator, GC_OLD, NULL);
     (void)snprintf(
@@ -222,12 +195,11 @@ static void note_name(void *data)
 static void an_object_of_a_retired_type_is_explained_still(void **state)
 {
     char name[] = "fleeting";
-    struct world *world = make_exact();
+    struct world *world = make_quarantined();
     gc_type layout = node_type, *type;
     char line[200];
 
     (void)state;
-    pass_the_first(world);
     layout.name = name;
     type = gc_type_create(world->mutator, &layout, NULL);
     stale = (uintptr_t)make_object(world->mutator, type);
@@ -246,12 +218,11 @@ static void an_object_of_a_retired_type_is_explained_still(void **state)
 
 static void beside_a_pinned_object_the_others_are_poisoned(void **state)
 {
-    struct world *world = make_exact();
+    struct world *world = make_quarantined();
     struct node *pinned;
     char line[200];
 
     (void)state;
-    pass_the_first(world);
     world->root[0] = pinned = make_node(world->mutator, 1);
     pinned->left = world->root[1] = make_node(world->mutator, 2);
     stale = (uintptr_t)world->root[1];
@@ -278,11 +249,10 @@ static void ask_for_size(struct world *world)
 
 static void what_died_beside_a_pinned_object_is_poisoned(void **state)
 {
-    struct world *world = make_exact();
+    struct world *world = make_quarantined();
     char line[200];
 
     (void)state;
-    pass_the_first(world);
     world->root[0] = make_node(world->mutator, 1);
     stale = (uintptr_t)make_node(world->mutator, 2);
     assert_int_equal(gc_pin(world->mutator, world->root[0]), GC_OK);
@@ -306,12 +276,11 @@ static void verify(struct world *world)
 
 static void the_verifier_says_where_a_stale_reference_led(void **state)
 {
-    struct world *world = make_exact();
+    struct world *world = make_quarantined();
     char text[4096], expected[4096];
     struct node *holder;
 
     (void)state;
-    pass_the_first(world);
     world->root[0] = make_node(world->mutator, 1);
     stale = (uintptr_t)world->root[0];
     gc_collect(world->mutator, GC_OLD, NULL);
@@ -359,7 +328,7 @@ static void a_fault_elsewhere_goes_to_the_handler_that_was_there(void **state)
 
     (void)state;
     assert_int_equal(sigaction(SIGSEGV, &mine, &before), 0);
-    world = make_exact();
+    world = make_quarantined();
     assert_true(handler_now().sa_handler != say_mine);
     stale = 64;
     assert_int_not_equal(end_of(touch_nothing, world, text, sizeof text), 0);
@@ -377,7 +346,7 @@ static void without_another_handler_a_fault_elsewhere_ends_the_program(void **st
 
     (void)state;
     assert_int_equal(sigaction(SIGSEGV, &none, &before), 0);
-    world = make_exact();
+    world = make_quarantined();
     stale = 64;
     assert_int_equal(end_of(touch_nothing, world, text, sizeof text), SIGSEGV);
     assert_string_equal(text, "");
@@ -388,14 +357,14 @@ static void without_another_handler_a_fault_elsewhere_ends_the_program(void **st
 static void the_handler_is_installed_in_this_mode_only(void **state)
 {
     struct sigaction before = handler_now(), now;
-    struct world *world = make_quarantined(GC_STACKS_EXACT, "stress=evacuate-all"), *other;
+    struct world *world = make_stressed("stress=evacuate-all"), *other;
 
     (void)state;
     now = handler_now();
     assert_memory_equal(&now.sa_handler, &before.sa_handler, sizeof now.sa_handler);
     world_end(world);
-    world = make_exact();
-    other = make_exact();
+    world = make_quarantined();
+    other = make_quarantined();
     now = handler_now();
     assert_memory_not_equal(&now.sa_handler, &before.sa_handler, sizeof now.sa_handler);
     world_end(world);
@@ -408,11 +377,10 @@ static void the_handler_is_installed_in_this_mode_only(void **state)
 
 static void of_two_heaps_the_right_one_explains(void **state)
 {
-    struct world *world = make_exact(), *other = make_exact();
+    struct world *world = make_quarantined(), *other = make_quarantined();
     char line[200];
 
     (void)state;
-    pass_the_first(world);
     stale = (uintptr_t)make_node(world->mutator, 1);
     gc_collect(world->mutator, GC_OLD, NULL);
     (void)snprintf(line, sizeof line,
@@ -420,110 +388,6 @@ static void of_two_heaps_the_right_one_explains(void **state)
                    (void *)stale);
     assert_report(read_left, world, line, NOT_KNOWN);
     world_end(other);
-    world_end(world);
-}
-
-/* ---- It does what it says, and for long --------------------------------- */
-
-static void every_safepoint_moves_everything(void **state)
-{
-    struct world *world = make_quarantined(GC_STACKS_EXACT, "stress=quarantine");
-
-    (void)state;
-    world->root[0] = build_list(world->mutator, 100);
-    for (unsigned i = 0; i < 20; i++) {
-        uint64_t before = collections_of(world->heap);
-        void *was = world->root[0], *next = ((struct node *)was)->right;
-
-        gc_safepoint(world->mutator);
-        assert_int_equal(collections_of(world->heap), before + 1);
-        assert_int_equal(gc_last_reason(world->heap), GC_REASON_STRESS);
-        assert_ptr_not_equal(world->root[0], was);
-        assert_ptr_not_equal(((struct node *)world->root[0])->right, next);
-        assert_true(is_intact_list(world->root[0], 100));
-    }
-    world_end(world);
-}
-
-static uint64_t collections_for(const char *settings, size_t safepoints)
-{
-    struct world *world = make_quarantined(GC_STACKS_EXACT, settings);
-    uint64_t count;
-
-    for (size_t i = 0; i < safepoints; i++)
-        gc_safepoint(world->mutator);
-    count = collections_of(world->heap);
-    world_end(world);
-    return count;
-}
-
-static void stress_every_counts_safepoints(void **state)
-{
-    uint64_t by_chance;
-
-    (void)state;
-    assert_int_equal(collections_for("stress=quarantine,stress-every=10", 100), 10);
-    assert_int_equal(collections_for("stress=collect,stress-every=10", 100), 10);
-    assert_int_equal(collections_for("stress=collect,stress-every=1", 100), 100);
-    assert_int_equal(collections_for("stress=collect", 100), 100);
-    by_chance = collections_for("stress=collect,stress-every=10,stress-seed=7", 10000);
-    assert_in_range(by_chance, 850, 1150);
-    assert_int_equal(collections_for("stress=collect,stress-every=10,stress-seed=7", 10000),
-                     by_chance);
-}
-
-/* What stays inaccessible is bounded, and the oldest is given back. */
-static void the_quarantine_is_bounded(void **state)
-{
-    gc_options options = plain_options(256 * KIB);
-    struct world *world;
-    struct mappings before, now;
-
-    (void)state;
-    before = count_mappings();
-    options.hard_limit = 64 * MIB;
-    options.settings = "stress=quarantine,stress-every=1000000000";
-    world = world_make(&options);
-    world->root[0] = build_list(world->mutator, 50000);
-    for (size_t i = 0; i < scaled(300); i++) {
-        make_garbage(world->mutator, 100 * KIB);
-        gc_collect(world->mutator, (unsigned)(i % 3), NULL);
-        assert_true(stats_of(world->heap).committed_bytes <= 64 * MIB);
-    }
-    now = count_mappings();
-    assert_true(now.bytes < before.bytes + 1024 * MIB);
-    assert_true(now.count < before.count + 9000);
-    assert_true(is_intact_list(world->root[0], 50000));
-    world_end(world);
-}
-
-/* Half of the limit is live: copies need the room that the quarantine has. */
-static void the_quarantine_gives_way_to_objects(void **state)
-{
-    gc_options options = plain_options(MIB);
-    struct world *world;
-
-    (void)state;
-    options.hard_limit = 32 * MIB;
-    options.settings = "stress=quarantine,stress-every=10000";
-    world = world_make(&options);
-    world->root[0] = build_list(world->mutator, 600 * 1000);
-    assert_true(is_intact_list(world->root[0], 600 * 1000));
-    world_end(world);
-}
-
-static void deep_ambiguous_stacks_go_on(void **state)
-{
-    struct world *world =
-        make_quarantined(GC_STACKS_AMBIGUOUS, "check=deep,stress=quarantine,stress-every=7");
-    uint64_t before = collections_of(world->heap);
-
-    (void)state;
-    for (int i = 0; i < 5; i++) {
-        world->root[0] = build_tree(world->mutator, 8);
-        assert_int_equal(tree_count(world->root[0]), 511);
-    }
-    assert_true(collections_of(world->heap) - before >= 5 * 511 / 7);
     world_end(world);
 }
 
@@ -542,11 +406,6 @@ int main(void)
         cmocka_unit_test(without_another_handler_a_fault_elsewhere_ends_the_program),
         cmocka_unit_test(the_handler_is_installed_in_this_mode_only),
         cmocka_unit_test(of_two_heaps_the_right_one_explains),
-        cmocka_unit_test(every_safepoint_moves_everything),
-        cmocka_unit_test(stress_every_counts_safepoints),
-        cmocka_unit_test(the_quarantine_is_bounded),
-        cmocka_unit_test(the_quarantine_gives_way_to_objects),
-        cmocka_unit_test(deep_ambiguous_stacks_go_on),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

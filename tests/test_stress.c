@@ -16,14 +16,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static struct world *make_stressed(const char *settings)
-{
-    gc_options options = plain_options(64 * MIB);
-
-    options.settings = settings;
-    return world_make(&options);
-}
-
 static void exit_with(int sign)
 {
     _exit(sign);

@@ -28,6 +28,24 @@ struct world *make_plain(size_t nursery)
     return world_make(&options);
 }
 
+struct world *make_stressed(const char *settings)
+{
+    gc_options options = plain_options(64 * MIB);
+
+    options.hard_limit = 256 * MIB;
+    options.settings = settings;
+    return world_make(&options);
+}
+
+struct world *make_quarantined(void)
+{
+    struct world *world = make_stressed("stress=quarantine,stress-every=1000000000");
+
+    gc_safepoint(world->mutator);
+    assert_int_equal(collections_of(world->heap), 1);
+    return world;
+}
+
 void world_end(struct world *world)
 {
     assert_int_equal(gc_verify(world->mutator), 0);

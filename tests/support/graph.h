@@ -23,6 +23,14 @@ gc_options plain_options(size_t nursery);
 /* A world with these options. */
 struct world *make_plain(size_t nursery);
 
+/* A world with exact stacks and a limit of 256 MiB, where nothing collects but
+ * what the settings ask for: its nursery is 64 MiB. */
+struct world *make_stressed(const char *settings);
+
+/* One of those under stress=quarantine, which collected once, at its first
+ * safepoint, and does not again unless it is asked to. */
+struct world *make_quarantined(void);
+
 /* Frees the world after the verifier found nothing and no two objects shared
  * memory. */
 void world_end(struct world *world);

@@ -27,6 +27,20 @@ static void *start(void *data)
     return NULL;
 }
 
+void *run_on_stack(size_t stack_bytes, void *(*act)(void *), void *data)
+{
+    pthread_attr_t attributes;
+    pthread_t thread;
+    void *result = NULL;
+
+    assert_int_equal(pthread_attr_init(&attributes), 0);
+    assert_int_equal(pthread_attr_setstacksize(&attributes, stack_bytes), 0);
+    assert_int_equal(pthread_create(&thread, &attributes, act, data), 0);
+    assert_int_equal(pthread_join(thread, &result), 0);
+    assert_int_equal(pthread_attr_destroy(&attributes), 0);
+    return result;
+}
+
 void start_threads(struct threads *threads, gc_heap *heap, size_t count, thread_fn *act, void *data)
 {
     assert_true(count <= MOST_THREADS);

@@ -41,6 +41,9 @@ void join_threads(struct threads *threads, gc_mutator *mutator);
 /* Both. */
 void run_threads(const struct world *world, size_t count, thread_fn *act, void *data);
 
+/* Runs `act` on a thread whose stack has so many bytes; what it returned. */
+void *run_on_stack(size_t stack_bytes, void *(*act)(void *), void *data);
+
 /* ---- Meeting ------------------------------------------------------------ */
 
 /* A pthread_barrier_t that ThreadSanitizer and other systems know, too. */

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Misuse of what a program does before and after a fork: each ends with its
+ * message.
+ */
+#include "support/doomed.h"
+
+#include <strata/fork.h>
+
+static void parent_without_prepare(void)
+{
+    make_doomed();
+    gc_fork_parent(doomed->heap);
+}
+
+static void child_without_prepare(void)
+{
+    make_doomed();
+    gc_fork_child(doomed->heap);
+}
+
+static void parent_without_heap(void)
+{
+    gc_fork_parent(NULL);
+}
+
+static void freeze_as_nobody_knows(void)
+{
+    make_doomed();
+    (void)gc_freeze(doomed->mutator, 2 * GC_FREEZE_COMPACT);
+}
+
+static void allocate_large_while_prepared(void)
+{
+    make_doomed();
+    gc_fork_prepare(doomed->heap);
+    gc_alloc_array(doomed->mutator, &gc_type_bytes, 1 << 20);
+}
+
+static void prepare_in_visit(void *object, void *data)
+{
+    (void)object;
+    gc_fork_prepare(data);
+}
+
+static void prepare_while_visiting(void)
+{
+    make_doomed();
+    doomed->root[0] = make_node(doomed->mutator, 1);
+    gc_heap_visit(doomed->mutator, prepare_in_visit, doomed->heap);
+}
+
+static void prepare_in_roots(gc_tracer *tracer, void *data)
+{
+    (void)tracer;
+    gc_fork_prepare(data);
+}
+
+static void prepare_while_collecting(void)
+{
+    make_doomed();
+    (void)gc_root_callback_add(doomed->heap, prepare_in_roots, doomed->heap, GC_EXACT);
+    gc_collect(doomed->mutator, GC_YOUNG, NULL);
+}
+
+static void misuse_is_named(void **state)
+{
+    (void)state;
+    expect_misuse(parent_without_prepare, "gc_fork_parent", "there was no gc_fork_prepare");
+    expect_misuse(parent_without_heap, "gc_fork_parent", "the heap is NULL");
+    expect_misuse(freeze_as_nobody_knows, "gc_freeze", "there is no such flag");
+    expect_misuse(child_without_prepare, "gc_fork_child", "there was no gc_fork_prepare");
+    expect_misuse(allocate_large_while_prepared, "gc_alloc", NOT_FROM_HERE);
+    expect_misuse(prepare_while_visiting, "gc_fork_prepare", NOT_FROM_HERE);
+    expect_misuse(prepare_while_collecting, "gc_fork_prepare", NOT_FROM_HERE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(misuse_is_named),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
