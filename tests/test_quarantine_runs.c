@@ -4,7 +4,7 @@
  * counts moves everything, and what it holds is bounded. (What it says of a stale
  * pointer: test_quarantine.c.)
  */
-#include "support/graph.h"
+#include "support/limited.h"
 
 static void every_safepoint_moves_everything(void **state)
 {
@@ -93,6 +93,33 @@ static void the_quarantine_gives_way_to_objects(void **state)
     world_end(world);
 }
 
+/* What a collection at the limit left used to be given back by the next one only:
+ * under stress=evacuate-all there was no room though half of the heap was free. */
+static void what_is_left_at_the_limit_is_room(void **state)
+{
+    static const char *const settings[] = {"stress=evacuate-all",
+                                           "stress=quarantine,stress-every=10000"};
+
+    (void)state;
+    for (size_t i = 0; i < GC_COUNT(settings); i++) {
+        gc_options options = plain_options(0);
+        struct world *world;
+        struct node *list;
+        size_t count;
+
+        options.hard_limit = 4 * MIB;
+        options.settings = settings[i];
+        world = world_make(&options);
+        count = fill(world);
+        for (list = world->root[0]; list->value != count / 2; list = list->right)
+            ;
+        world->root[0] = list;
+        for (size_t made = 0; made < scaled(200 * 1000); made++)
+            assert_non_null(gc_alloc(world->mutator, &node_type));
+        world_end(world);
+    }
+}
+
 static void deep_ambiguous_stacks_go_on(void **state)
 {
     struct world *world =
@@ -115,6 +142,7 @@ int main(void)
         cmocka_unit_test(stress_every_counts_safepoints),
         cmocka_unit_test(the_quarantine_is_bounded),
         cmocka_unit_test(the_quarantine_gives_way_to_objects),
+        cmocka_unit_test(what_is_left_at_the_limit_is_room),
         cmocka_unit_test(deep_ambiguous_stacks_go_on),
     };
 

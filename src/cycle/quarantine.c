@@ -88,7 +88,7 @@ static void release_oldest(struct gc_quarantine *quarantine)
 
 void gc_quarantine_release(struct gc_quarantine *quarantine, size_t needed, bool at_limit)
 {
-    quarantine->is_closed = at_limit && quarantine->keeps;
+    quarantine->is_closed = at_limit;
     while (quarantine->count > 0 && (at_limit || !quarantine->keeps ||
                                      gc_blocks_room(quarantine->heap, GC_FOR_MUTATOR) < needed))
         release_oldest(quarantine);
