@@ -55,23 +55,10 @@ void look_at_weakref(uint32_t id)
     }
 }
 
-/* One that is not known by its hash could not be told from another later: two
- * faults do not prevent it. */
-static bool learn_hash(gc_weakref *weakref, uint64_t *hash)
+/* There is one to an object of each kind without callback; which it is, its hash
+ * tells: the number of its shadow, if it has one. */
+static uint32_t find_shared(uint64_t hash)
 {
-    for (int tries = 0; tries < 3; tries++)
-        if (gc_hash(run.mutator, weakref, hash) == GC_OK)
-            return true;
-    return false;
-}
-
-/* There is one to an object of each kind without callback: whether this is it. */
-static uint32_t find_shared(gc_weakref *weakref)
-{
-    uint64_t hash = 0;
-
-    if (!learn_hash(weakref, &hash))
-        return 0;
     for (uint32_t id = 1; id < run.count; id++)
         if (run.shadows[id].kind == WEAK && run.shadows[id].is_hashed &&
             run.shadows[id].hash == hash)
@@ -87,10 +74,16 @@ static gc_weakref *make_weakref(unsigned variety, void *object, const struct reg
                                       shadow_weak_callback, (void *)(uintptr_t)call->serial);
 }
 
+/* Its shadow, which may be there; 0: not known, for it has no hash. */
 static uint32_t adopt_weakref(unsigned variety, uint32_t target, gc_weakref *weakref)
 {
-    uint32_t id = variety & WATCHING ? 0 : find_shared(weakref);
+    bool may_be_shared = !(variety & WATCHING);
+    uint64_t hash = 0;
+    uint32_t id;
 
+    if (may_be_shared && gc_hash(run.mutator, weakref, &hash) != GC_OK)
+        return 0;
+    id = may_be_shared ? find_shared(hash) : 0;
     if (id != 0) {
         if (run.shadows[id].refs[0] != target)
             wrong(id, "is shared, and refers to something else");
@@ -99,9 +92,8 @@ static uint32_t adopt_weakref(unsigned variety, uint32_t target, gc_weakref *wea
     id = new_shadow(WEAK, 0, 1);
     run.shadows[id].variety = (uint8_t)variety;
     run.shadows[id].refs[0] = target;
-    if (!(variety & WATCHING))
-        for (int tries = 0; tries < 3 && !hash_of(id, weakref); tries++)
-            ;
+    if (may_be_shared)
+        assert_true(hash_of(id, weakref));
     return id;
 }
 
@@ -135,7 +127,8 @@ void do_weakref(void)
     id = adopt_weakref(variety, target, weakref);
     if (call != NULL)
         call->id = id;
-    root_set(root, id, weakref);
+    if (id != 0)
+        root_set(root, id, weakref);
 }
 
 static void clear_weakref(uint32_t id, gc_weakref *weakref)
