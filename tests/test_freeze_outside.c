@@ -68,26 +68,33 @@ static void weak_references_among_the_frozen_stay(void **state)
     assert_int_equal(runs, 1);
 }
 
+/* Into the array that is that root, wherever it is by now. */
+static void store_at(struct world *world, size_t root, size_t i, void *value)
+{
+    void **array = world->root[root];
+
+    gc_write(world->mutator, array, &array[i], value);
+}
+
 static void weak_references_to_the_frozen_and_beside_them_work(void **state)
 {
     enum { MANY = 300 };
     struct world *world = *state;
-    void **nodes = world->root[0] = make_array(world->mutator, &gc_type_references, MANY);
-    void **refs = world->root[1] = make_array(world->mutator, &gc_type_references, 3 * MANY);
+    void **nodes, **refs;
 
+    world->root[0] = make_array(world->mutator, &gc_type_references, MANY);
+    world->root[1] = make_array(world->mutator, &gc_type_references, 3 * MANY);
     for (size_t i = 0; i < MANY; i++) {
-        gc_write(world->mutator, nodes, &nodes[i], make_node(world->mutator, i));
-        gc_write(world->mutator, refs, &refs[i], gc_weakref_create(world->mutator, nodes[i], 0));
+        store_at(world, 0, i, make_node(world->mutator, i));
+        store_at(world, 1, i, gc_weakref_create(world->mutator, ((void **)world->root[0])[i], 0));
     }
     freeze(world);
-    nodes = world->root[0];
+    nodes = world->root[0]; /* the frozen do not move */
     refs = world->root[1];
     for (size_t i = 0; i < MANY; i++) {
-        gc_write(world->mutator, refs, &refs[MANY + i],
-                 gc_weakref_create(world->mutator, nodes[i], GC_WEAK_TRACKING));
+        store_at(world, 1, MANY + i, gc_weakref_create(world->mutator, nodes[i], GC_WEAK_TRACKING));
         world->root[2] = make_node(world->mutator, i);
-        gc_write(world->mutator, refs, &refs[2 * MANY + i],
-                 gc_weakref_create(world->mutator, world->root[2], 0));
+        store_at(world, 1, 2 * MANY + i, gc_weakref_create(world->mutator, world->root[2], 0));
     }
     collect_each(world);
     for (size_t i = 0; i < MANY; i++) {

@@ -112,12 +112,15 @@ static void objects_that_fill_blocks_exactly_are_whole(void **state)
 {
     enum { COUNT = 64, BYTES = GC_SMALL_BYTES - 2 * GC_HEADER_BYTES };
     struct world *world = *state;
-    void **array = make_array(world->mutator, &gc_type_references, COUNT);
+    void **array;
 
-    world->root[0] = array;
+    world->root[0] = make_array(world->mutator, &gc_type_references, COUNT);
     for (size_t i = 0; i < COUNT; i++) {
-        array[i] = make_array(world->mutator, &gc_type_bytes, BYTES);
-        memset(array[i], (int)i, BYTES);
+        void *bytes = make_array(world->mutator, &gc_type_bytes, BYTES);
+
+        memset(bytes, (int)i, BYTES);
+        array = world->root[0];
+        gc_write(world->mutator, array, &array[i], bytes);
     }
     for (unsigned generation = 0; generation < GC_GENERATIONS; generation++) {
         collect(world->mutator, generation);

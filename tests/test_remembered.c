@@ -218,15 +218,20 @@ static void sets_are_read_to_their_last_word_and_no_further(void **state)
 {
     struct world *world = *state;
     size_t count = remembered(world)->log.committed;
-    void **holders = world->root[0] = make_array(world->mutator, &gc_type_references, count);
 
-    for (size_t i = 0; i < count; i++)
-        gc_write(world->mutator, world->root[0], &holders[i], make_node(world->mutator, i));
+    world->root[0] = make_array(world->mutator, &gc_type_references, count);
+    for (size_t i = 0; i < count; i++) {
+        struct node *fresh = make_node(world->mutator, i);
+        void **holders = world->root[0];
+
+        gc_write(world->mutator, holders, &holders[i], fresh);
+    }
     make_old(world);
     for (size_t i = 0; i < count; i++) {
+        struct node *fresh = make_node(world->mutator, i);
         struct node *holder = ((void **)world->root[0])[i];
 
-        gc_write(world->mutator, holder, &holder->left, make_node(world->mutator, i));
+        gc_write(world->mutator, holder, &holder->left, fresh);
     }
     gc_collect(world->mutator, GC_YOUNG, NULL);
     assert_int_equal(remembered(world)->log_before.committed, count);
@@ -289,6 +294,25 @@ static void make_dead(struct world *world)
     dead->left = make_node(world->mutator, 3);
 }
 
+/* After a young collection the holder has what was stored, of gen1; what only the
+ * dead referred to is gone; and its block has these flags besides. */
+static void check_found(struct world *world, int kind, unsigned more_flags, unsigned flags)
+{
+    struct node *stored = *(struct node **)world->root[0];
+
+    assert_int_equal(stored->value, 1);
+    assert_int_equal(gc_generation_of(world->mutator, stored), GC_MIDDLE);
+    assert_int_equal(count_objects(world->mutator, &node_type), kind == 0 ? 2 : 1);
+    assert_int_equal(flags_of(world, world->root[0]) & ~flags, more_flags);
+}
+
+static void let_go(struct world *world)
+{
+    assert_false(remembered(world)->lost);
+    world->root[0] = NULL;
+    gc_collect(world->mutator, GC_OLD, NULL);
+}
+
 static void what_the_log_has_no_room_for_is_found_in_its_block(void **state)
 {
     struct world *world = *state;
@@ -304,14 +328,8 @@ static void what_the_log_has_no_room_for_is_found_in_its_block(void **state)
         store(world, make_node(world->mutator, 1));
         gc_collect(world->mutator, GC_YOUNG, NULL);
         give_room(world, before);
-
-        assert_int_equal((*(struct node **)world->root[0])->value, 1);
-        assert_int_equal(gc_generation_of(world->mutator, *(void **)world->root[0]), GC_MIDDLE);
-        assert_int_equal(count_objects(world->mutator, &node_type), kind == 0 ? 2 : 1);
-        assert_int_equal(flags_of(world, world->root[0]) & ~flags, 0);
-        assert_false(remembered(world)->lost);
-        world->root[0] = NULL;
-        gc_collect(world->mutator, GC_OLD, NULL);
+        check_found(world, kind, 0, flags);
+        let_go(world);
     }
 }
 
@@ -330,18 +348,14 @@ static void what_the_old_set_has_no_room_for_is_found_in_its_block(void **state)
         for (int round = 0; round < 3; round++) {
             make_dead(world);
             gc_collect(world->mutator, GC_YOUNG, NULL);
-            assert_int_equal(gc_generation_of(world->mutator, *(void **)world->root[0]), GC_MIDDLE);
-            assert_int_equal(count_objects(world->mutator, &node_type), kind == 0 ? 2 : 1);
+            check_found(world, kind, GC_BLOCK_ALL_REMEMBERED, flags);
             assert_true(remembered(world)->lost);
-            assert_int_equal(flags_of(world, world->root[0]) & ~flags, GC_BLOCK_ALL_REMEMBERED);
         }
         give_room(world, before);
         gc_collect(world->mutator, GC_MIDDLE, NULL);
         assert_int_equal((*(struct node **)world->root[0])->value, 1);
         assert_int_equal(gc_generation_of(world->mutator, *(void **)world->root[0]), GC_OLD);
-        assert_false(remembered(world)->lost);
-        world->root[0] = NULL;
-        gc_collect(world->mutator, GC_OLD, NULL);
+        let_go(world);
     }
 }
 

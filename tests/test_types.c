@@ -85,9 +85,12 @@ static void array_of_structs_keeps_the_references_of_each(void **state)
 
     world->root[0] = make_array(world->mutator, &pairs_type, COUNT);
     for (size_t i = 0; i < COUNT; i++) {
+        uintptr_t ignored = (uintptr_t)make_node(world->mutator, 1000);
+        struct node *kept = make_node(world->mutator, i);
+
         array = world->root[0];
-        array[i].ignored = (uintptr_t)make_node(world->mutator, 1000);
-        array[i].kept = make_node(world->mutator, i);
+        array[i].ignored = ignored;
+        gc_write(world->mutator, array, &array[i].kept, kept);
     }
     collect(world->mutator, 2);
     array = world->root[0];
