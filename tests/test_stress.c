@@ -380,9 +380,10 @@ static void deep_checks_pass_a_sound_program(void **state)
     (void)state;
     world->root[0] = build_list(world->mutator, 5000);
     for (unsigned i = 0; i < 12; i++) {
+        struct node *fresh = make_node(world->mutator, i);
         struct node *node = world->root[0];
 
-        gc_write(world->mutator, node, &node->left, make_node(world->mutator, i));
+        gc_write(world->mutator, node, &node->left, fresh);
         if (i % 4 == 3)
             gc_compact(world->mutator, NULL);
         else
