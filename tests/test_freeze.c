@@ -434,6 +434,26 @@ static void without_memory_nothing_is_frozen(void **state)
     assert_true(points > 3);
 }
 
+/* The set of frozen holders is made with the first freeze. */
+static void without_addresses_for_the_set_nothing_is_frozen(void **state)
+{
+    struct world *world;
+
+    (void)state;
+    fault_install();
+    world = make_plain(MIB);
+    world->root[0] = build_list(world->mutator, 1000);
+    fault_arm(0, UINT_MAX, FAULT_RESERVE);
+    assert_int_equal(freeze(world), GC_NO_MEMORY);
+    assert_true(fault_failed() > 0);
+    fault_disarm();
+    assert_int_equal(gc_frozen_objects(world->heap), 0);
+    assert_int_equal(freeze(world), GC_OK);
+    world_end(world);
+    assert_true(fault_is_clean());
+    fault_remove();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -464,6 +484,7 @@ int main(void)
         EXACT(it_can_be_done_and_undone_many_times),
         cmocka_unit_test(a_heap_without_barriers_cannot_be_frozen),
         cmocka_unit_test(without_memory_nothing_is_frozen),
+        cmocka_unit_test(without_addresses_for_the_set_nothing_is_frozen),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,12 +32,17 @@ static struct world *make_adaptive(void)
 }
 
 /* From the first allocation on. */
-static struct world *make_always(void)
+static struct world *make_with(const char *settings)
 {
     gc_options options = plain_options(256 * KIB);
 
-    options.settings = "stress=pretenure,check=deep";
+    options.settings = settings;
     return world_make(&options);
+}
+
+static struct world *make_always(void)
+{
+    return make_with("stress=pretenure,check=deep");
 }
 
 static void push(struct world *world, uint64_t value)
@@ -151,11 +156,11 @@ static void the_dead_go_at_the_next_full_collection(void **state)
 
 static void holes_are_filled_again(void **state)
 {
-    struct world *world = make_always();
+    struct world *world = make_with("stress=pretenure+in-place,check=deep");
     size_t blocks;
 
     (void)state;
-    for (size_t i = 0; i < 100000; i++)
+    for (size_t i = 0; i < 20000; i++)
         push(world, i);
     for (struct node *node = world->root[0]; node != NULL && node->right != NULL;) {
         struct node *kept = node;
@@ -166,6 +171,7 @@ static void holes_are_filled_again(void **state)
     }
     gc_collect(world->mutator, GC_OLD, NULL);
     blocks = world->heap->collector.spaces.generations[GC_OLD].block_count;
+    assert_true(blocks > 10);
     for (size_t i = 0; i < 1000; i++)
         push(world, i);
     gc_collect(world->mutator, GC_YOUNG, NULL);
