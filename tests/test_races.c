@@ -72,6 +72,7 @@ static void act_in_child(void *data)
     world->root[0] = make_node(world->mutator, 1);
     make_old(world);
     shared = world->root[0];
+    assert_int_equal(gc_pin(world->mutator, shared), GC_OK); /* it is no root */
     start_threads(&threads, world->heap, 1, planted->other, NULL);
     planted->act();
     join_threads(&threads, world->mutator);

@@ -38,15 +38,15 @@ COSTS = [
          "stored into since a collection"),
     Cost("barrier, old object, first", "barrier-old-first", "walk", 140,
          "stores a young one: is noted"),
-    Cost("barrier, old to old", "barrier-old-to-old", "walk", 85, "stores a reference no younger"),
+    Cost("barrier, old to old", "barrier-old-to-old", "walk", 55, "stores a reference no younger"),
     Cost("object marked, tree", "mark-tree", "loop", 195, "full collection, two references"),
     Cost("object marked, list", "mark-list", "loop", 195, "the same, one edge at a time"),
-    Cost("object copied, tree", "copy-tree", "loop", 300, "young collection, a quarter survives"),
-    Cost("object copied, list", "copy-list", "loop", 870, "the same, one edge at a time"),
-    Cost("marked, large tree", "mark-tree-large", "loop", 265, "with prefetching"),
-    Cost("marked, large list", "mark-list-large", "loop", 1960, "with prefetching"),
+    Cost("object copied, tree", "copy-tree", "loop", 255, "young collection, a quarter survives"),
+    Cost("object copied, list", "copy-list", "loop", 270, "the same, one edge at a time"),
+    Cost("marked, large tree", "mark-tree-large", "loop", 250, "with prefetching"),
+    Cost("marked, large list", "mark-list-large", "loop", 310, "with prefetching"),
     Cost("copied, large tree", "copy-tree-large", "loop", 260, "with prefetching"),
-    Cost("copied, large list", "copy-list-large", "loop", 700, "with prefetching"),
+    Cost("copied, large list", "copy-list-large", "loop", 250, "with prefetching"),
 ]
 
 
