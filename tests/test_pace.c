@@ -55,12 +55,12 @@ static void where_all_dies_it_is_the_least_for_each_mutator(void **state)
 
 /* A small heap that is changed fast: with three quarters of what is live, most
  * of each nursery survived. */
-static void where_little_is_live_it_grows_to_4_mib_for_each_mutator(void **state)
+static void where_little_is_live_it_grows_to_8_mib_for_each_mutator(void **state)
 {
     (void)state;
-    assert_int_equal(settled(1, 30, mib), 4 * mib);
-    assert_int_equal(settled(2, 30, mib), 8 * mib);
-    assert_int_equal(settled(4, 30, mib), 16 * mib);
+    assert_int_equal(settled(1, 30, mib), 8 * mib);
+    assert_int_equal(settled(2, 30, mib), 16 * mib);
+    assert_int_equal(settled(4, 30, mib), 32 * mib);
 }
 
 static void where_much_is_live_it_grows_to_three_quarters_of_it(void **state)
@@ -75,7 +75,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(where_all_dies_it_is_the_least_for_each_mutator),
-        cmocka_unit_test(where_little_is_live_it_grows_to_4_mib_for_each_mutator),
+        cmocka_unit_test(where_little_is_live_it_grows_to_8_mib_for_each_mutator),
         cmocka_unit_test(where_much_is_live_it_grows_to_three_quarters_of_it),
     };
 

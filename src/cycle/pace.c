@@ -22,7 +22,8 @@ enum {
     LIVE_PERCENT = 75,          /* most of the nursery: of what is live, */
     ROOM_SHARE = 3,             /* and a part of the room left under the limit */
     MIDDLE_SHARE = 3,           /* gen1 is full with live bytes over this */
-    SLACK_BYTES = 4 << 20,      /* growth that is always allowed */
+    SLACK_BYTES = 4 << 20,      /* growth that is always allowed, */
+    SLACK_NURSERY = 8 << 20,    /* and a nursery, for each mutator that allocates */
     LEAST_EXTERNAL = 64 << 20,  /* bytes charged that call for a collection, at least */
     PRETENURE_BYTES = 16 << 20, /* live, from which a visit to the young is worth sparing */
     SOFT_GROWTH_PERCENT = 15
@@ -99,7 +100,7 @@ static void adapt_nursery(struct gc_pace *pace, const struct gc_pace_now *now)
     size_t before = now->young_before, survived = now->young_survived;
     size_t allocating = gc_max(gc_min(now->allocating, MOST_ALLOCATING), 1);
     size_t least = clamp(pace->nursery_min * allocating, pace->nursery_min, pace->nursery_max);
-    size_t share = gc_max(percent_of(now->live_bytes, LIVE_PERCENT), SLACK_BYTES * allocating);
+    size_t share = gc_max(percent_of(now->live_bytes, LIVE_PERCENT), SLACK_NURSERY * allocating);
     size_t most = clamp(share, least, pace->nursery_max);
 
     if (before >= pace->nursery / 2 || now->all_promoted) {
