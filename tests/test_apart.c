@@ -182,6 +182,80 @@ static void blocks_not_opened_and_their_ends_are_not_counted(void **state)
     assert_int_equal(view.counted, view.bytes);
 }
 
+/* ---- What is born pinned --------------------------------------------------- */
+
+enum { PINNED = 4000 };
+
+static const uint32_t node_refs[] = {offsetof(struct node, left), offsetof(struct node, right)};
+
+static bool is_zeroed(const struct node *node)
+{
+    return node->left == NULL && node->right == NULL && node->value == 0;
+}
+
+static void make_pinned(gc_mutator *mutator)
+{
+    static gc_type type = GC_TYPE_STRUCT("pinned", struct node, node_refs);
+    static void *kept[PINNED];
+    gc_heap *heap = gc_mutator_heap(mutator);
+    uint8_t kind = GC_BLOCK_PINNED;
+
+    type.flags |= GC_TYPE_PINNED;
+    type.object_bytes = GC_OUT_OF_LINE;
+    assert_int_equal(gc_root_range_add(heap, kept, PINNED, GC_AMBIGUOUS), GC_OK);
+    assert_true(heap->collector.spaces.apart);
+    for (size_t i = 0; i < PINNED; i++) {
+        struct node *node = gc_alloc(mutator, &type);
+
+        assert_non_null(node);
+        assert_true(is_zeroed(node));
+        assert_true(gc_is_object(mutator, node));
+        assert_int_equal(
+            gc_heap_tables(heap)->blocks[gc_block_of(gc_heap_tables(heap), (uintptr_t)node)].kind,
+            kind);
+        node->value = i + 1;
+        kept[i] = node;
+    }
+    gc_collect(mutator, GC_OLD, NULL);
+    for (size_t i = 0; i < PINNED; i++) {
+        assert_true(gc_is_object(mutator, kept[i]));
+        assert_int_equal(((struct node *)kept[i])->value, i + 1);
+    }
+    assert_int_equal(gc_verify(mutator), 0);
+    gc_root_range_remove(heap, kept);
+}
+
+/* Blocks that died full of other words. */
+static void soil_then_make_pinned(gc_heap *heap, size_t index, void *data)
+{
+    struct turns *turns = data;
+    gc_mutator *mutator = attach(heap);
+
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 5000; i++)
+            memset(gc_alloc_array(mutator, &gc_type_bytes, PAYLOAD), 0xee, PAYLOAD);
+        meet_parked(&turns->barrier, mutator);
+        if (index == 0)
+            gc_collect(mutator, GC_YOUNG, NULL);
+        meet_parked(&turns->barrier, mutator);
+    }
+    if (index == 0)
+        make_pinned(mutator);
+    meet_parked(&turns->barrier, mutator);
+    gc_mutator_detach(mutator);
+}
+
+static void what_is_born_pinned_fills_one_block_at_a_time(void **state)
+{
+    static struct turns turns;
+    struct world *world = make_shared(NULL);
+
+    (void)state;
+    make_barrier(&turns.barrier, THREADS);
+    run_threads(world, THREADS, soil_then_make_pinned, &turns);
+    world_end(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -190,6 +264,7 @@ int main(void)
         cmocka_unit_test(blocks_are_handed_out_by_ever_more),
         cmocka_unit_test(objects_in_all_blocks_of_a_run_are_found_by_others),
         cmocka_unit_test(blocks_not_opened_and_their_ends_are_not_counted),
+        cmocka_unit_test(what_is_born_pinned_fills_one_block_at_a_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
  * Compaction, and memory given back.
  */
 #include "base/annotate.h"
+#include "heap/heap.h"
 #include "support/items.h"
 
 /* ---- Compaction ---------------------------------------------------------- */
@@ -50,6 +51,49 @@ static void one_collection_that_is_asked_for_compacts(void **state)
         assert_int_equal(live_items(world), live);
         world_end(world);
     }
+}
+
+static void what_is_pinned_is_not_compacted_again_and_again(void **state)
+{
+    struct world *world = make_plain(MIB);
+    size_t moved;
+
+    (void)state;
+    world->root[0] = build_list(world->mutator, 400000);
+    make_old(world);
+    for (struct node *node = world->root[0]; node != NULL; node = node->right) {
+        struct node *next = node->right;
+
+        assert_int_equal(gc_pin(world->mutator, node), GC_OK);
+        for (int i = 0; i < 100 && next != NULL; i++)
+            next = next->right;
+        gc_write(world->mutator, node, &node->right, next);
+    }
+    for (int i = 0; i < 3; i++)
+        gc_collect(world->mutator, GC_OLD, NULL);
+    assert_true(gc_is_sparse(&world->heap->collector));
+    world->root[1] = build_list(world->mutator, 1000);
+    moved = collect(world->mutator, GC_OLD).moved_bytes;
+    assert_in_range(moved, 1, 1500 * GC_OBJECT_BYTES(sizeof(struct node)));
+    assert_int_equal(gc_generation_of(world->mutator, world->root[1]), GC_MIDDLE);
+    world_end(world);
+}
+
+/* Though it is collected twice. */
+static void a_new_object_is_promoted_once(void **state)
+{
+    enum { NEW = 1000, BYTES = GC_OBJECT_BYTES(sizeof(struct node)) };
+    struct world *world = make_plain(8 * MIB);
+
+    (void)state;
+    add_items(world, 300000, 100, 200);
+    make_old(world);
+    drop_items(world, 10);
+    world->root[1] = build_list(world->mutator, NEW);
+    collect(world->mutator, GC_OLD);
+    assert_int_equal(gc_generation_of(world->mutator, world->root[1]), GC_MIDDLE);
+    assert_true(is_intact_list(world->root[1], NEW));
+    world_end(world);
 }
 
 static void dense_blocks_are_left_in_place(void **state)
@@ -332,6 +376,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sparse_blocks_are_compacted_by_themselves),
         cmocka_unit_test(one_collection_that_is_asked_for_compacts),
+        cmocka_unit_test(what_is_pinned_is_not_compacted_again_and_again),
+        cmocka_unit_test(a_new_object_is_promoted_once),
         cmocka_unit_test(dense_blocks_are_left_in_place),
         cmocka_unit_test(after_gc_compact_little_more_than_the_live_is_committed),
         cmocka_unit_test(gc_compact_moves_around_what_is_pinned),

@@ -297,8 +297,8 @@ typedef struct gc_options {
                                   included, at most 64; default 1. The others are started by the
                                   first collection that is large enough, and see no signals.
                                   They call nothing of the program's. On two cores that are
-                                  free two take 0.54 of the time of one for a tree, 0.65 to
-                                  0.85 for a random graph; on busy cores they may gain nothing */
+                                  free two take 0.56 of the time of one for a tree, 0.6 to
+                                  0.75 for a random graph; on busy cores they may gain nothing */
     uint32_t decommit_delay;   /* full collections that free memory waits to be given back, at
                                   most 255; default 1 */
     uint8_t reference_tags;    /* bit t set: words whose low three bits are t are references

@@ -217,9 +217,12 @@ static void pace(struct gc_collector *collector, unsigned generation, size_t you
 
 /* The most that the heap held of late: what it may need again. A higher mark
  * stands for `decommit_delay` full collections. */
-static size_t recent_demand(struct gc_collector *collector, size_t condemned)
+static size_t recent_demand(struct gc_collector *collector, const struct gc_request *request,
+                            size_t condemned)
 {
-    if (condemned >= collector->demand || ++collector->demand_age >= collector->decommit_delay) {
+    if (condemned < collector->demand && !request->again)
+        collector->demand_age++;
+    if (condemned >= collector->demand || collector->demand_age >= collector->decommit_delay) {
         collector->demand = condemned;
         collector->demand_age = 0;
     }
@@ -228,15 +231,16 @@ static size_t recent_demand(struct gc_collector *collector, size_t condemned)
 
 /* After a full collection, free memory beyond what was needed of late goes
  * back to the system. A program in a steady state keeps what it uses. */
-static void decommit(struct gc_collector *collector, unsigned generation, size_t condemned)
+static void decommit(struct gc_collector *collector, const struct gc_request *request,
+                     size_t condemned)
 {
     const struct gc_generation *frozen = &collector->spaces.generations[GC_FROZEN];
     size_t demand, wanted, used = collector->blocks.used_blocks - frozen->block_count;
 
-    if (generation != GC_OLD)
+    if (request->generation != GC_OLD)
         return;
     used = (used << GC_BLOCK_LOG2) - frozen->large_bytes;
-    demand = recent_demand(collector, condemned);
+    demand = recent_demand(collector, request, condemned);
     wanted = demand + gc_max(demand / DEMAND_MARGIN, collector->pace.nursery_min);
     if (gc_blocks_trim(&collector->blocks, wanted > used ? wanted - used : 0) > 0) {
         gc_lane_shrink(&collector->tracer.stack, KEPT_STACK);
@@ -309,7 +313,7 @@ void gc_cycle_run(struct gc_collector *collector, const struct gc_request *reque
     gc_pin_again(collector);
 
     pace(collector, request->generation, young, middle, false);
-    decommit(collector, request->generation, condemned);
+    decommit(collector, request, condemned);
     report(collector, request, condemned, started);
     add_earlier_parts(collector);
     if (request->goes_on)

@@ -63,6 +63,7 @@ struct gc_request {
     gc_reason reason;
     bool compact; /* evacuate all of gen2 that is not dense */
     bool tidies;  /* compacts as far as one collection can */
+    bool again;   /* a second part: nothing new is promoted */
     bool goes_on; /* a part of one that gc_cycle_finish ends */
 };
 

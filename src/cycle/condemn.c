@@ -148,7 +148,9 @@ static uint8_t state_for_pinning(const struct gc_block *info)
 /* The second part of a compaction promotes nothing: the first did. */
 static unsigned age_after(const struct gc_request *request, unsigned generation)
 {
-    if (generation == GC_OLD || (request->compact && generation == GC_MIDDLE))
+    bool again = request->compact || request->again;
+
+    if (generation == GC_OLD || (again && generation == GC_MIDDLE))
         return generation;
     return generation + 1;
 }

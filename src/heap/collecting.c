@@ -24,18 +24,30 @@ void gc_heap_collect(gc_heap *heap, unsigned generation, gc_reason reason)
 }
 
 /* A full collection that is asked for is all that some programs ever give a heap
- * that lost much: what it finds sparse, a second one compacts. */
+ * that lost much: what it finds sparse, a second one compacts; not where that did
+ * not help the last time, for what is pinned stays. */
 static void collect_asked(gc_heap *heap, unsigned generation)
 {
-    struct gc_request request = {.generation = generation, .reason = GC_REASON_REQUESTED};
+    struct gc_collector *collector = &heap->collector;
+    bool is_full = generation == GC_OLD || heap->options.barriers == GC_BARRIERS_NONE;
+    struct gc_request request = {.generation = is_full ? GC_OLD : generation,
+                                 .reason = GC_REASON_REQUESTED,
+                                 .tidies = is_full,
+                                 .goes_on = is_full};
+    size_t before;
 
-    request.tidies = request.goes_on = generation == GC_OLD;
     run(heap, request);
-    if (!request.goes_on)
+    if (!is_full)
         return;
-    if (gc_is_sparse(&heap->collector))
+    if (!gc_is_sparse(collector)) {
+        heap->is_stuck = false;
+    } else if (!heap->is_stuck) {
+        request.again = true;
+        before = collector->blocks.used_blocks;
         run(heap, request);
-    gc_cycle_finish(&heap->collector);
+        heap->is_stuck = collector->blocks.used_blocks + before / WORTHWHILE >= before;
+    }
+    gc_cycle_finish(collector);
 }
 
 /* The first collection finds out how sparse each block is, the next moves.

@@ -16,6 +16,7 @@ struct gc_heap {
     void *data;
     unsigned disabled;    /* gc_disable calls not undone */
     gc_mutator *detached; /* kept for the next to attach, and to know misuse by */
+    bool is_stuck;        /* the last compaction of what was sparse freed nothing */
     bool finalize_at_safepoints;
     bool finalize_at_destroy;
     uint64_t hash_state; /* of the generator of identity hashes */

@@ -75,7 +75,8 @@ static uint32_t take_near(struct gc_spaces *spaces, struct gc_run *run, uint32_t
 static bool open_free_block(struct gc_spaces *spaces, struct gc_run *run, unsigned generation,
                             enum gc_block_kind kind, enum gc_taker taker)
 {
-    bool near = spaces->apart && generation == GC_YOUNG && taker == GC_FOR_MUTATOR;
+    bool near = spaces->apart && generation == GC_YOUNG && kind == GC_BLOCK_SMALL &&
+                taker == GC_FOR_MUTATOR; /* others' runs are of one block */
     uint32_t count = 1;
     uint32_t block = near ? take_near(spaces, run, &count) : gc_block_take(spaces->blocks, taker);
     uintptr_t start;

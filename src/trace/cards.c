@@ -18,7 +18,7 @@ struct card_scan {
     unsigned youngest;
 };
 
-/* Edges wait in the stack if it has room, for they are many. */
+/* Edges wait, for what they lead to is far away. */
 static void queue_words(struct gc_tracer *tracer, uintptr_t from, uintptr_t to)
 {
     gc_scan_range(tracer, from, to, gc_queue);

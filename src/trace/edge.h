@@ -14,13 +14,13 @@ uintptr_t gc_copy_room(struct gc_tracer *tracer, const gc_type *type, unsigned g
                        size_t bytes);
 void gc_stack_overflow(struct gc_tracer *tracer, uintptr_t object);
 
+/* A full stack, for an object that is not settled; an edge that a team may take. */
+void gc_marked_overflow(struct gc_tracer *tracer, uintptr_t object);
+bool gc_queue_aside(struct gc_tracer *tracer, uintptr_t object);
+
 /* The trace, watching, comes to an object with GC_STATE_KEY, not marked yet
  * (ephemerons.c). */
 void gc_ephemeron_fire(struct gc_tracer *tracer, uintptr_t key);
-
-/* The same for one that is not settled; and for an edge that a team may take. */
-void gc_marked_overflow(struct gc_tracer *tracer, uintptr_t object);
-bool gc_queue_aside(struct gc_tracer *tracer, uintptr_t object);
 
 GC_ALWAYS_INLINE void gc_push_object(struct gc_tracer *tracer, uintptr_t object)
 {
@@ -238,14 +238,19 @@ static inline void gc_watch_key(struct gc_tracer *tracer, uintptr_t object)
         gc_ephemeron_fire(tracer, object);
 }
 
-/* An edge has waited: it is followed, but that what it marks is settled later. */
+/* An edge has waited: it is followed, but that what it marks is settled later. Its
+ * holder has noted the target's age; the one at hand is another. */
 GC_ALWAYS_INLINE void gc_edge_arrives(struct gc_tracer *tracer, uintptr_t entry)
 {
-    if (entry & GC_STACK_SLOT)
+    unsigned youngest = tracer->youngest;
+
+    if (entry & GC_STACK_SLOT) {
         gc_follow(tracer, (void *)(entry - GC_STACK_SLOT));
-    else if (gc_test_and_mark(tracer, entry) &&
-             GC_UNLIKELY(!gc_lane_push(&tracer->stack, entry | GC_STACK_MARKED)))
+        tracer->youngest = youngest;
+    } else if (gc_test_and_mark(tracer, entry) &&
+               GC_UNLIKELY(!gc_lane_push(&tracer->stack, entry | GC_STACK_MARKED))) {
         gc_marked_overflow(tracer, entry);
+    }
 }
 
 GC_ALWAYS_INLINE void gc_edge_waits(struct gc_tracer *tracer, uintptr_t entry)

@@ -102,9 +102,9 @@ void gc_team_help(void *worker);
 /* Before the first phase of a collection. */
 void gc_team_begin(struct gc_team *team, const struct gc_tracer *tracer);
 
-/* Puts an edge to what stays aside for the next phase; false if there are
- * enough, and it is time for one. If none can be sent they go into `left`, which
- * is empty until then: so there are no more than that has room for. */
+/* Whether enough was put aside, and it is time for a phase. If none can be sent they
+ * go into `left`, which is empty until then: so there are no more than that has room
+ * for. */
 static inline bool gc_team_is_full(const struct gc_team *team)
 {
     const struct gc_worker *first = &team->workers[0];
@@ -113,6 +113,7 @@ static inline bool gc_team_is_full(const struct gc_team *team)
     return aside >= GC_MOST_ASIDE || aside >= first->left.committed;
 }
 
+/* Puts an edge to what stays aside for the next phase; false if there are enough. */
 static inline bool gc_team_put_aside(struct gc_team *team, uintptr_t object)
 {
     return !gc_team_is_full(team) &&

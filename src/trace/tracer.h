@@ -126,7 +126,7 @@ void gc_tracer_destroy(struct gc_tracer *tracer);
 /* Bit t of `tags`: words whose low three bits are t are references. */
 void gc_tracer_set_tags(struct gc_tracer *tracer, unsigned tags);
 
-/* Before and after the phases of one collection. `team` may be NULL. */
+/* Before and after the phases of one collection. */
 void gc_tracer_begin(struct gc_tracer *tracer, unsigned oldest, enum gc_prefetch prefetch);
 void gc_tracer_end(struct gc_tracer *tracer);
 
