@@ -63,18 +63,19 @@ static void mark_early(struct seeded *s)
     gc_bit_set(tables_of(s)->marks, gc_granule_of(tables_of(s), (uintptr_t)s->node));
 }
 
+static void set_state(struct seeded *s, uint8_t state)
+{
+    tables_of(s)->state[block_of(s, s->node)] = state;
+}
+
 static void age_too_much(struct seeded *s)
 {
-    uint32_t block = block_of(s, s->node);
-
-    tables_of(s)->state[block] = gc_state(GC_OLD, GC_EVACUATE);
+    set_state(s, gc_state(GC_OLD, GC_EVACUATE));
 }
 
 static void make_large(struct seeded *s)
 {
-    uint32_t block = block_of(s, s->node);
-
-    tables_of(s)->state[block] = gc_state(GC_MIDDLE, GC_IN_PLACE_LARGE);
+    set_state(s, gc_state(GC_MIDDLE, GC_IN_PLACE_LARGE));
 }
 
 static void age_too_little(struct seeded *s)
@@ -88,16 +89,12 @@ static void age_too_little(struct seeded *s)
 
 static void age_to_frozen(struct seeded *s)
 {
-    uint32_t block = block_of(s, s->node);
-
-    tables_of(s)->state[block] = gc_state(GC_FROZEN, GC_IN_PLACE);
+    set_state(s, gc_state(GC_FROZEN, GC_IN_PLACE));
 }
 
 static void age_what_is_left(struct seeded *s)
 {
-    uint32_t block = block_of(s, s->node);
-
-    tables_of(s)->state[block] = gc_state(GC_OLD, GC_LEAVE);
+    set_state(s, gc_state(GC_OLD, GC_LEAVE));
 }
 
 static void condemn_what_is_older(struct seeded *s)
@@ -125,17 +122,13 @@ static void part_from_its_head(struct seeded *s)
 
 static void leave_what_is_marked(struct seeded *s)
 {
-    uint32_t block = block_of(s, s->node);
-
-    tables_of(s)->state[block] = gc_state(GC_YOUNG, GC_LEAVE);
+    set_state(s, gc_state(GC_YOUNG, GC_LEAVE));
 }
 
 static void forget_pins(struct seeded *s)
 {
-    uint32_t block = block_of(s, s->node);
-
-    tables_of(s)->state[block] = gc_state(GC_MIDDLE, GC_EVACUATE);
-    tables_of(s)->blocks[block].flags &= (uint8_t)~GC_BLOCK_HAS_PINS;
+    set_state(s, gc_state(GC_MIDDLE, GC_EVACUATE));
+    tables_of(s)->blocks[block_of(s, s->node)].flags &= (uint8_t)~GC_BLOCK_HAS_PINS;
 }
 
 static void forward_what_is_marked(struct seeded *s)

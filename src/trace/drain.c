@@ -97,10 +97,7 @@ GC_ALWAYS_INLINE void scan_on(struct gc_tracer *tracer, uintptr_t object, size_t
 GC_ALWAYS_INLINE void scan_marked(struct gc_tracer *tracer, uintptr_t object,
                                   gc_scan_slot_fn *visit)
 {
-    const gc_type *type = gc_header_type(*gc_header(object));
-
-    gc_settle_in_place(tracer, object, type, tracer->state[gc_block_of(tracer->tables, object)]);
-    if (type->kind != GC_KIND_LEAF)
+    if (gc_settle_marked(tracer, object)->kind != GC_KIND_LEAF)
         scan_object(tracer, object, visit);
 }
 
@@ -220,10 +217,7 @@ GC_NEVER_INLINE void gc_stack_overflow(struct gc_tracer *tracer, uintptr_t objec
 
 GC_NEVER_INLINE void gc_marked_overflow(struct gc_tracer *tracer, uintptr_t object)
 {
-    const gc_type *type = gc_header_type(*gc_header(object));
-
-    gc_settle_in_place(tracer, object, type, tracer->state[gc_block_of(tracer->tables, object)]);
-    if (type->kind != GC_KIND_LEAF)
+    if (gc_settle_marked(tracer, object)->kind != GC_KIND_LEAF)
         gc_stack_overflow(tracer, object);
 }
 
@@ -233,7 +227,7 @@ static void drain_stack(struct gc_tracer *tracer)
         drain_watching(tracer);
     else if (tracer->shallow)
         drain_shallow(tracer);
-    else if (tracer->prefetching && tracer->team != NULL)
+    else if (tracer->team != NULL) /* which is for traces that prefetch all */
         drain_with_team(tracer);
     else if (tracer->prefetching)
         drain_all_queued(tracer);

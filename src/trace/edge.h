@@ -76,6 +76,15 @@ GC_ALWAYS_INLINE void gc_settle_in_place(struct gc_tracer *tracer, uintptr_t obj
     tracer->live[from >> GC_BLOCK_LOG2] += (uint16_t)(bytes >> GC_GRANULE_LOG2);
 }
 
+/* The same for one that waited since; returns its type. */
+GC_ALWAYS_INLINE const gc_type *gc_settle_marked(struct gc_tracer *tracer, uintptr_t object)
+{
+    const gc_type *type = gc_header_type(*gc_header(object));
+
+    gc_settle_in_place(tracer, object, type, tracer->state[gc_block_of(tracer->tables, object)]);
+    return type;
+}
+
 static inline void gc_mark_in_place(struct gc_tracer *tracer, uintptr_t object, unsigned state)
 {
     const gc_type *type;

@@ -139,10 +139,8 @@ static void scan(struct gc_worker *worker, uintptr_t object, const gc_type *type
 
 static void scan_marked(struct gc_worker *worker, uintptr_t object)
 {
-    struct gc_tracer *tracer = &worker->tracer;
-    const gc_type *type = gc_header_type(*gc_header(object));
+    const gc_type *type = gc_settle_marked(&worker->tracer, object);
 
-    gc_settle_in_place(tracer, object, type, tracer->state[gc_block_of(tracer->tables, object)]);
     if (type->kind != GC_KIND_LEAF)
         scan(worker, object, type);
 }
