@@ -8,7 +8,8 @@
  *   SUBJECT_BDWGC    the Boehm-Demers-Weiser collector; with BDWGC_INCREMENTAL
  *                    in its incremental mode
  *   SUBJECT_STRATA   this library; with STRATA_EXACT stacks are exact, with
- *                    STRATA_NO_BARRIERS stores are plain
+ *                    STRATA_NO_BARRIERS stores are plain, with STRATA_WORKERS
+ *                    so many threads mark
  *
  * Rules that keep it fair. A workload sets every field of what NEW and
  * new_bytes give, for under malloc they hold rubbish; new_references gives
@@ -126,6 +127,9 @@ static inline void subject_options(gc_options *options)
 #endif
 #ifdef STRATA_NO_BARRIERS
     options->barriers = GC_BARRIERS_NONE;
+#endif
+#ifdef STRATA_WORKERS
+    options->workers = STRATA_WORKERS;
 #endif
 }
 

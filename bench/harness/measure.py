@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """One run of one program: warmed before, sampled meanwhile, read afterwards."""
 import os
+import re
 import subprocess
 import tempfile
 import time
 
 NO_MEMORY = 3  # a subject's exit status when it cannot run in so little
+JAVA_NO_MEMORY = re.compile("OutOfMemoryError|Error occurred during initialization of VM")
 SAMPLE_SECONDS = 0.01
 SAMPLES_KEPT = 120  # of memory, per run, at most: thinned out as the run goes on
 PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024
@@ -92,5 +94,8 @@ def run(command, environment, deadline=900.0, sample=True):
         if process.returncode == NO_MEMORY:
             raise OutOfMemory("no memory")
         if process.returncode != 0:
-            raise Failure(f"exit status {process.returncode}: {err.read()[-600:].strip()}")
+            said = err.read()
+            if JAVA_NO_MEMORY.search(said):
+                raise OutOfMemory("no memory")
+            raise Failure(f"exit status {process.returncode}: {said[-600:].strip()}")
         return parse(out.read()), samples

@@ -15,7 +15,7 @@ import textwrap
 from . import results, subjects, tables, workloads
 
 C_PEERS = ("mimalloc", "jemalloc", "glibc", "bdwgc", "bdwgc-incremental")
-VARIANTS = ("strata-exact", "strata-nobarrier")
+VARIANTS = ("strata-exact", "strata-nobarrier", "strata-workers")
 MANAGED = tuple(s.name for s in subjects.MANAGED)
 FIGURES = ("ns_per_object", "resident_over_live", "trimmed_over_live", "ns_per_store",
            "ns_per_allocation", "mean_pause_us", "ns_first", "ns_again", "ns_dying",
@@ -288,7 +288,7 @@ def managed(data):
 
 
 def figures(data):
-    who = data.who(("strata", "strata-exact", "strata-nobarrier", *C_PEERS))
+    who = data.who(("strata", *VARIANTS, *C_PEERS))
     lines = []
     for name in workloads.in_order(results.unique(data.figures, "workload")):
         for figure in FIGURES:

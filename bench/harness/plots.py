@@ -19,7 +19,7 @@ plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "strata"})  # small
 # everywhere, whoever else is shown.
 STYLES = {
     "strata": ("#d62728", "-"), "strata-exact": ("#d62728", "--"),
-    "strata-nobarrier": ("#d62728", ":"),
+    "strata-nobarrier": ("#d62728", ":"), "strata-workers": ("#d62728", "-."),
     "glibc": ("#222222", "-"), "mimalloc": ("#1f77b4", "-"), "jemalloc": ("#5ab4e5", "-"),
     "bdwgc": ("#2ca02c", "-"), "bdwgc-incremental": ("#2ca02c", "--"),
     "ocaml": ("#e6872b", "-"), "go": ("#17a2a8", "-"), "chez": ("#b5a33b", "-"),
