@@ -112,7 +112,7 @@ static struct gc_team *choose_team(struct gc_collector *collector, size_t condem
 {
     struct gc_team *team = &collector->team;
 
-    if (!collector->tracer.prefetching || collector->tracer.shallow ||
+    if (collector->tracer.prefetch != GC_PREFETCH_ALL ||
         (condemned < TEAM_BYTES && !(collector->stress & GC_STRESS_PREFETCH)) ||
         !gc_team_start(team))
         return NULL;

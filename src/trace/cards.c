@@ -92,7 +92,8 @@ static void visit_card(struct card_scan *scan, uintptr_t from, uintptr_t to)
 static struct card_scan begin(struct gc_tracer *tracer, uintptr_t array)
 {
     return (struct card_scan){.tracer = tracer,
-                              .visit_words = tracer->prefetching ? queue_words : follow_words,
+                              .visit_words =
+                                  tracer->prefetch == GC_PREFETCH_NONE ? follow_words : queue_words,
                               .type = gc_header_type(*gc_header(array)),
                               .array = array,
                               .age = gc_age_of(tracer->tables, array),
@@ -154,7 +155,7 @@ void gc_cards_scan_all(struct gc_tracer *tracer, uintptr_t array)
 
     gc_card_mark(tracer->tables, array, NULL, GC_CARD_CLEAN);
     forget(array);
-    if (tracer->prefetching && !tracer->ephemerons.watching &&
+    if (tracer->prefetch != GC_PREFETCH_NONE && !tracer->ephemerons.watching &&
         tracer->card_scan_count < GC_CARD_SCANS) {
         tracer->card_scans[tracer->card_scan_count++] =
             (struct gc_card_scan){array, array, GC_GENERATIONS};

@@ -225,11 +225,11 @@ static void drain_stack(struct gc_tracer *tracer)
 {
     if (tracer->ephemerons.watching)
         drain_watching(tracer);
-    else if (tracer->shallow)
+    else if (tracer->prefetch == GC_PREFETCH_SHALLOW)
         drain_shallow(tracer);
     else if (tracer->team != NULL) /* which is for traces that prefetch all */
         drain_with_team(tracer);
-    else if (tracer->prefetching)
+    else if (tracer->prefetch == GC_PREFETCH_ALL)
         drain_all_queued(tracer);
     else
         drain_plain(tracer);

@@ -188,7 +188,8 @@ static bool is_settled_at_once(const struct gc_tracer *tracer, uintptr_t key)
     bool condemned =
         key != 0 && gc_state_action(tracer->state[gc_block_of(tracer->tables, key)]) != GC_LEAVE;
 
-    return !condemned || (!tracer->prefetching && gc_trace_survivor(tracer, key) != 0);
+    return !condemned ||
+           (tracer->prefetch == GC_PREFETCH_NONE && gc_trace_survivor(tracer, key) != 0);
 }
 
 static bool is_key_known_alive(const struct gc_tracer *tracer, uintptr_t ref)
@@ -420,11 +421,12 @@ static bool settle_reached(struct gc_tracer *tracer)
 void gc_trace_ephemerons(struct gc_tracer *tracer)
 {
     struct gc_ephemerons *ephemerons = &tracer->ephemerons;
-    bool prefetching = tracer->prefetching, again = settle_reached(tracer);
+    enum gc_prefetch prefetch = tracer->prefetch;
+    bool again = settle_reached(tracer);
 
     if (again)
         gc_trace_drain(tracer);
-    tracer->prefetching = false;
+    tracer->prefetch = GC_PREFETCH_NONE;
     while (again) {
         empty_index(ephemerons, ephemerons->pending.count);
         ephemerons->watching = true;
@@ -435,7 +437,7 @@ void gc_trace_ephemerons(struct gc_tracer *tracer)
         again = drop_settled_in_lane(tracer);
         again = drop_settled_in_list(tracer) || again;
     }
-    tracer->prefetching = prefetching;
+    tracer->prefetch = prefetch;
 }
 
 /* ---- What has a dead key ---- */

@@ -44,10 +44,10 @@ static void scan_holder_traced(struct gc_tracer *tracer, uintptr_t holder, const
         gc_scan_words(tracer, holder, type, gc_trace_ambiguous);
     else if (type->kind == GC_KIND_TRACED)
         gc_trace_object(tracer, holder, type);
-    else if (tracer->prefetching)
-        gc_scan_slots(tracer, holder, type, gc_queue);
-    else
+    else if (tracer->prefetch == GC_PREFETCH_NONE)
         gc_scan_slots(tracer, holder, type, gc_follow);
+    else
+        gc_scan_slots(tracer, holder, type, gc_queue);
 }
 
 void gc_trace_holder(struct gc_tracer *tracer, uintptr_t holder)

@@ -55,8 +55,7 @@ static unsigned choose_reach(const struct gc_generation *old)
 void gc_tracer_begin(struct gc_tracer *tracer, unsigned oldest, enum gc_prefetch prefetch)
 {
     tracer->oldest = oldest;
-    tracer->prefetching = prefetch != GC_PREFETCH_NONE;
-    tracer->shallow = prefetch == GC_PREFETCH_SHALLOW;
+    tracer->prefetch = prefetch;
     tracer->overflowed = false;
     tracer->mark_only = false;
     tracer->fill_holes = oldest < GC_OLD;
@@ -149,10 +148,10 @@ uintptr_t gc_trace_kept(struct gc_tracer *tracer, uintptr_t object)
 
 void gc_trace_root(struct gc_tracer *tracer, void *slot)
 {
-    if (tracer->prefetching)
-        gc_queue(tracer, slot);
-    else
+    if (tracer->prefetch == GC_PREFETCH_NONE)
         gc_follow(tracer, slot);
+    else
+        gc_queue(tracer, slot);
 }
 
 void gc_trace_object(struct gc_tracer *tracer, uintptr_t object, const gc_type *type)

@@ -89,11 +89,10 @@ struct gc_tracer {
     unsigned youngest;   /* age of the youngest that the holder at hand refers to */
     unsigned other_tags; /* bit t, but for 0: words tagged t are references */
     bool compacting;     /* blocks of gen2 are evacuated */
-    bool prefetching;    /* edges are queued */
-    bool shallow;        /* ... those of roots and holders alone */
     bool overflowed;     /* some block is flagged */
 
-    unsigned tags;  /* the same, with bit 0 */
+    enum gc_prefetch prefetch;
+    unsigned tags;  /* as other_tags, with bit 0 */
     unsigned reach; /* bytes into an object that are fetched with its header */
     size_t bytes;   /* of the range */
     struct gc_lane stack;
