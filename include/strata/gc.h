@@ -7,7 +7,7 @@
  * registers and registered roots reach stays alive; the rest is reclaimed.
  *
  * Reading the comments: each gives parameters with their units, what is
- * returned on failure, and
+ * returned on failure, and, unless the function is "the same" as the one above it,
  *   Owner   who owns what is passed or returned (left out where nothing is),
  *   GC      never collects | may collect; what may move,
  *   Thread  who may call it.
@@ -80,8 +80,8 @@ typedef enum gc_reason {
     GC_REASON_NONE = 0,
     GC_REASON_NURSERY,   /* gen0's threshold of bytes */
     GC_REASON_COUNT,     /* as many younger collections as the threshold says */
-    GC_REASON_GROWTH,    /* the old generation grew */
-    GC_REASON_LIMIT,     /* the soft or hard limit */
+    GC_REASON_GROWTH,    /* the old generation grew; above the soft limit, sooner */
+    GC_REASON_LIMIT,     /* no room under the hard limit */
     GC_REASON_EXTERNAL,  /* bytes held outside the heap grew */
     GC_REASON_REQUESTED, /* gc_collect or gc_compact */
     GC_REASON_STRESS,    /* a stress option */
@@ -114,12 +114,15 @@ typedef struct gc_options {
     size_t hard_limit;         /* bytes, metadata included, at least 1 MiB; default three quarters
                                   of what the container, or else the machine, has */
     size_t soft_limit;         /* bytes; above it old collections come sooner; default none */
-    size_t nursery_min;        /* bytes; default 1 MiB */
+    size_t nursery_min;        /* bytes for each thread that allocates, of which 8 count at most;
+                                  default 1 MiB */
     size_t nursery_max;        /* bytes; default a quarter of the hard limit, at most 64 MiB */
     uint32_t threshold1;       /* gen0 collections between those of gen1, at most; default 8 */
     uint32_t threshold2;       /* gen1 collections between those of gen2, at least; default 2 */
     uint32_t growth_percent;   /* growth of the old generation before a collection; default 75 */
-    uint32_t gc_share_percent; /* most time spent collecting near the limit; default 90 */
+    uint32_t gc_share_percent; /* of the time, spent collecting near the hard limit: from there on
+                                  what finds no room gets NULL without a full collection;
+                                  default 90 */
     uint32_t workers;          /* threads that mark a large heap together, the one that collects
                                   included, at most 64; default 1. The others are started by the
                                   first collection that is large enough, and see no signals.
@@ -147,11 +150,11 @@ typedef struct gc_options {
     const char *settings; /* as STRATA_OPTIONS: "check=deep,stress=evacuate-all" */
 } gc_options;
 
-/* Fills `options` with zeroes and its size. */
+/* Fills `options` with zeroes and its size. Thread: any. */
 STRATA_API void gc_options_init(gc_options *options);
 
 /* The reason why gc_heap_create refused these options, one sentence; or "".
- * Good until this thread's next call of it. */
+ * Good until this thread's next call of it. Thread: any. */
 STRATA_API const char *gc_options_explain(const gc_options *options);
 
 /* Makes a heap. `options` may be NULL. The environment's STRATA_OPTIONS is
@@ -184,7 +187,8 @@ STRATA_API gc_status gc_mutator_attach(gc_heap *heap, gc_mutator **mutator);
 /* Detaches; the mutator is not to be used any more. Misuse with frames left,
  * from another thread, while parked, and from a callback. Handles are the
  * heap's, and stay. A thread that ends without it is detached when it ends,
- * whatever frames it has, and counted in gc_stats.lost_threads. */
+ * whatever frames it has, and counted in gc_stats.lost_threads.
+ * GC never collects. Thread: the mutator's own. */
 STRATA_API void gc_mutator_detach(gc_mutator *mutator);
 
 /* Calls act(data), during which the thread does not count as one of the heap's:
@@ -206,9 +210,11 @@ STRATA_API void *gc_call_parked(gc_mutator *mutator, void *(*act)(void *data), v
 STRATA_API void gc_park(gc_mutator *mutator);
 STRATA_API void gc_unpark(gc_mutator *mutator);
 
+/* The heap that a mutator is of. GC never collects. Thread: any. */
 STRATA_API gc_heap *gc_mutator_heap(const gc_mutator *mutator);
 
-/* The embedder's own word in a heap. Thread: any. */
+/* The embedder's own word in a heap; no root. Thread: any; those that set it and
+ * read it at once order themselves. */
 STRATA_API void gc_heap_set_data(gc_heap *heap, void *data);
 STRATA_API void *gc_heap_data(const gc_heap *heap);
 
@@ -216,8 +222,10 @@ STRATA_API void *gc_heap_data(const gc_heap *heap);
 
 /* Allocates a zeroed object of `type`, which has no array part.
  *
- * Returns  the object, or NULL when the limit still holds after a full
- *          compacting collection; the heap is then unchanged.
+ * Returns  the object, or NULL: when there is no room even after a full
+ *          compacting collection, and the limit callback could not help; and
+ *          without that, when the object is larger than the limit, or when
+ *          collecting near it took more than gc_share_percent of the time.
  * Owner    the heap. Without a root the pointer is good until the next
  *          safepoint.
  * GC       may collect; may move what is not pinned.
@@ -226,7 +234,7 @@ STRATA_API void *gc_heap_data(const gc_heap *heap);
 static inline void *gc_alloc(gc_mutator *mutator, const gc_type *type);
 
 /* The same for a type with an array part of `length` elements, which is kept
- * with the object and never changes. */
+ * with the object and never changes. NULL also if the size overflows. */
 static inline void *gc_alloc_array(gc_mutator *mutator, const gc_type *type, size_t length);
 
 /* What an object is. `object` is a reference, not NULL.
@@ -236,14 +244,17 @@ STRATA_API size_t gc_length(const void *object);  /* elements; 0 without array p
 STRATA_API size_t gc_size_of(const void *object); /* bytes of payload */
 
 /* 0 to 2, or GC_FROZEN (fork.h); 2 at once where nearly all of the young last;
- * misuse unless `object` is one of the heap's. */
+ * misuse unless `object` is one of the heap's.
+ * GC never collects. Thread: the mutator's own. */
 STRATA_API unsigned gc_generation_of(gc_mutator *mutator, const void *object);
 
 /* Whether `address`, which may be anything, is a reference to an object of
- * this heap. An object that is dead but not yet reclaimed is one still. */
+ * this heap. An object that is dead but not yet reclaimed is one still.
+ * GC, Thread: as gc_generation_of. */
 STRATA_API bool gc_is_object(gc_mutator *mutator, const void *address);
 
-/* The object in which `address` lies (interior, or one past its end), or NULL. */
+/* The object in which `address` lies (interior, or one past its end), or NULL.
+ * GC, Thread: as gc_generation_of. */
 STRATA_API void *gc_object_at(gc_mutator *mutator, const void *address);
 
 /* Calls `visit` for every object, dead ones not yet reclaimed included, in no
@@ -267,7 +278,8 @@ static inline void gc_write(gc_mutator *mutator, void *object, void *slot, const
 /* The same for a word that may carry a tag. */
 static inline void gc_write_word(gc_mutator *mutator, void *object, void *slot, uintptr_t word);
 
-/* After any number of plain stores into `object`, before the next safepoint. */
+/* The same after any number of plain stores into `object`, before the next
+ * safepoint. */
 static inline void gc_write_barrier(gc_mutator *mutator, void *object);
 
 /* Copies `count` words of references to `to`, in `object`, from anywhere; the
@@ -295,13 +307,15 @@ typedef enum gc_exactness {
 STRATA_API gc_status gc_root_add(gc_heap *heap, void *slot);
 STRATA_API gc_status gc_root_remove(gc_heap *heap, void *slot);
 
-/* `count` words from `start`; the range is known by its start. */
+/* `count` words from `start`, all of which each collection reads; the range is
+ * known by its start. Else as gc_root_add. */
 STRATA_API gc_status gc_root_range_add(gc_heap *heap, void *start, size_t count,
                                        gc_exactness exactness);
 STRATA_API gc_status gc_root_range_remove(gc_heap *heap, void *start);
 
 /* A callback that reports roots with gc_trace_slot and gc_trace_reference, or,
- * if ambiguous, with gc_trace_word. Known by both its arguments. */
+ * if ambiguous, with gc_trace_word, at each collection, of the young too. Known
+ * by both its arguments. Else as gc_root_add. */
 typedef void gc_root_fn(gc_tracer *tracer, void *data);
 STRATA_API gc_status gc_root_callback_add(gc_heap *heap, gc_root_fn *roots, void *data,
                                           gc_exactness exactness);
@@ -310,8 +324,10 @@ STRATA_API gc_status gc_root_callback_remove(gc_heap *heap, gc_root_fn *roots, v
 /* A root that the heap keeps: for references held in foreign structures.
  * gc_handle_create returns NULL without memory. `object` may be NULL; that it is
  * an object, not something else in the heap, is checked on request. Destroying
- * NULL does nothing.
- * O(1). GC never collects. Thread: the mutator's own. */
+ * NULL does nothing. O(1).
+ * Owner   the heap, until gc_handle_destroy; those left go with it.
+ * GC      never collects.
+ * Thread  the mutator's own. */
 STRATA_API gc_handle *gc_handle_create(gc_mutator *mutator, void *object);
 STRATA_API void gc_handle_destroy(gc_mutator *mutator, gc_handle *handle);
 STRATA_API void gc_handle_set(gc_mutator *mutator, gc_handle *handle, void *object);
@@ -328,7 +344,7 @@ static inline void *gc_handle_get(const gc_handle *handle);
  * program that leaves by longjmp notes gc_frame_top before and calls
  * gc_frame_unwind with it after, before the next safepoint. The frames above
  * are not read, so a `top` that is pushed no longer is found only if no frame
- * is. */
+ * is. GC never collects. Thread: the mutator's own. */
 struct gc_frame {
     gc_frame *below;
     void *const *slots;
@@ -384,11 +400,15 @@ STRATA_API void gc_compact(gc_mutator *mutator, gc_report *report);
  * GC never collects. Thread: the mutator's own. */
 STRATA_API size_t gc_trim(gc_mutator *mutator);
 
-/* A place where a collection may happen and others may stop this thread. */
+/* A place where a collection may happen and others may stop this thread.
+ * GC may collect; may move what is not pinned. Thread: the mutator's own. */
 static inline void gc_safepoint(gc_mutator *mutator);
 
-/* Disabling nests. While disabled only gc_collect, gc_compact and the hard
- * limit collect. gc_enable without a gc_disable is misuse. */
+/* Disabling nests, and is the heap's: what one thread disables, any may enable.
+ * While disabled only gc_collect, gc_compact, gc_freeze and the hard limit
+ * collect. gc_enable without a gc_disable is misuse.
+ * GC never collects. Thread: the mutator's own; to ask, any, which waits while
+ * another collects. */
 STRATA_API void gc_disable(gc_mutator *mutator);
 STRATA_API void gc_enable(gc_mutator *mutator);
 STRATA_API bool gc_is_enabled(const gc_heap *heap);
@@ -396,25 +416,31 @@ STRATA_API bool gc_is_enabled(const gc_heap *heap);
 /* Thresholds and counts, as CPython's: [0] bytes allocated before a gen0
  * collection, [1] gen0 collections before one of gen1, [2] gen1 collections
  * before one of gen2 (and growth). Setting [0] fixes the nursery; 0 there lets
- * it adapt again. GC_BAD_OPTION for more than the hard limit there, and for 0
- * elsewhere. Misuse for a generation that there is not.
- * Thread: any; to set, any attached, which is checked on request. */
+ * it adapt again. GC_BAD_OPTION for more than the hard limit there, and for 0,
+ * or more than UINT32_MAX, elsewhere. Misuse for a generation that there is not.
+ * GC never collects. Thread: any, which waits while another collects; to set,
+ * any attached, which is checked on request. */
 STRATA_API size_t gc_threshold(const gc_heap *heap, unsigned generation);
 STRATA_API gc_status gc_threshold_set(gc_heap *heap, unsigned generation, size_t value);
 STRATA_API size_t gc_count(const gc_heap *heap, unsigned generation);
 
 /* What the next collection would be if it came by itself now, and why; and why
- * the last one ran. `bytes_left` (may be NULL): how much can be allocated
- * before it. */
+ * the last one ran. `reason` may be NULL; `bytes_left` (may be NULL): how much
+ * can be allocated before it.
+ * GC never collects. Thread: any, which waits while another collects. */
 STRATA_API unsigned gc_next_generation(const gc_heap *heap, gc_reason *reason, size_t *bytes_left);
 STRATA_API gc_reason gc_last_reason(const gc_heap *heap);
+
+/* Static strings; "unknown" for what is none. Thread: any. */
 STRATA_API const char *gc_reason_name(gc_reason reason);
 STRATA_API const char *gc_status_name(gc_status status);
 
 /* ---- Limits and bytes outside ------------------------------------------- */
 
-/* Sets the limits in bytes; 0 leaves one as it is. GC_BAD_OPTION if the hard
- * limit would be under what is committed now, or over the reserved range.
+/* Sets the limits in bytes; 0 leaves one as it is, and SIZE_MAX is no soft limit.
+ * GC_BAD_OPTION if the hard limit would be under 1 MiB, under what is committed
+ * now, or over the addresses that are reserved: as a rule twice the hard limit
+ * that the heap was made with, or 16 MiB if that is more.
  * GC never collects. Thread: any attached; checked on request. */
 STRATA_API gc_status gc_limit_set(gc_heap *heap, size_t soft, size_t hard);
 
@@ -463,7 +489,8 @@ typedef struct gc_stats {
     uint64_t lost_threads; /* that ended without gc_mutator_detach */
 } gc_stats;
 
-/* GC_BAD_SIZE unless stats->size is right. Cheap. Thread: any. */
+/* GC_BAD_SIZE unless stats->size is right. Cheap, but for waiting while another
+ * thread collects. GC never collects. Thread: any. */
 STRATA_API gc_status gc_stats_get(const gc_heap *heap, gc_stats *stats);
 
 /* ---- Checking ----------------------------------------------------------- */
@@ -477,7 +504,7 @@ STRATA_API bool gc_is_inside(void);
 
 /* Verifies the whole heap: every reference leads to an object, every
  * old-to-young edge is remembered, lists, marks and counts agree. Prints each
- * fault and returns their number. GC: as gc_heap_visit. */
+ * fault and returns their number. GC, Thread: as gc_heap_visit. */
 STRATA_API size_t gc_verify(gc_mutator *mutator);
 
 #ifdef __cplusplus

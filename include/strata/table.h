@@ -53,7 +53,7 @@ STRATA_API bool gc_table_get(gc_mutator *mutator, gc_table *table, const void *k
 STRATA_API bool gc_table_remove(gc_mutator *mutator, gc_table *table, const void *key);
 STRATA_API void gc_table_clear(gc_mutator *mutator, gc_table *table);
 
-/* How many entries live: exact, and O(1). */
+/* How many entries live: exact, and O(1). GC never collects. */
 STRATA_API size_t gc_table_count(gc_mutator *mutator, const gc_table *table);
 
 /* The next live entry from *position, which begins at 0; false when there is

@@ -24,15 +24,17 @@ typedef struct gc_tracer gc_tracer;   /* a collection, as callbacks see it */
 typedef struct gc_type gc_type;       /* layout of an object */
 
 /* Reports the references of `object` through gc_trace_slot, gc_trace_reference
- * and gc_trace_word. May read the object's payload, gc_type_of, gc_length and
- * gc_size_of; calls nothing else of this library.
+ * and gc_trace_word, to a collection or to gc_verify. May read the object's
+ * payload, gc_type_of, gc_length and gc_size_of; calls nothing else of this
+ * library.
  * Thread  any that collects. */
 typedef void gc_trace_fn(gc_tracer *tracer, void *object);
 
-/* For these callbacks and those of roots (gc_root_fn), while they run. gc_trace_slot reports a slot and updates it;
- * gc_trace_reference reports a reference that is kept in another form (a NaN
- * box) and returns where the object is now, to be stored back;
- * gc_trace_word reports a word that may be a reference and cannot change. */
+/* For these callbacks and those of roots (gc_root_fn), while they run. The first
+ * reports a slot and updates it; the second a reference that is kept in another
+ * form (a NaN box), and returns where the object is now, to be stored back; the
+ * third a word that may be a reference and cannot change.
+ * GC: within one. Thread: the callback's. */
 STRATA_API void gc_trace_slot(gc_tracer *tracer, void *slot);
 STRATA_API void *gc_trace_reference(gc_tracer *tracer, void *reference);
 STRATA_API void gc_trace_word(gc_tracer *tracer, uintptr_t word);
@@ -170,9 +172,10 @@ STRATA_API extern const gc_type gc_type_bytes;
 STRATA_API extern const gc_type gc_type_references;
 STRATA_API extern const gc_type gc_type_words;
 
-/* Makes a descriptor at run time: copies `layout` with its offset tables, and
- * keeps `class_object` (may be NULL) alive as long as an instance is. Read
- * the object back with gc_type_class (NULL for a static type): it may move.
+/* Makes a descriptor at run time: copies `layout` with its offset tables, but not
+ * its name, which stays until the descriptor goes; and keeps `class_object` (may
+ * be NULL) alive until the type is retired, and then as long as an instance is.
+ * Read the object back with gc_type_class (NULL for a static type): it may move.
  * `layout` is as a static type would be, but for object_bytes, which is not
  * looked at. The descriptor is for this heap only.
  *
@@ -187,8 +190,9 @@ STRATA_API void *gc_type_class(const gc_type *type);
 
 /* Says that no new instance of `type`, which gc_type_create made, will be
  * made; once only. When none is left, `retired` (may be NULL) is called with
- * the embedder's data at the end of the collection that found so; it calls
- * nothing of this library. The descriptor is gone after it.
+ * the embedder's data at the end of the full collection that found so; it calls
+ * nothing of this library. The descriptor is gone after it. A heap that is
+ * destroyed before does not call it.
  * GC never collects. Thread: the mutator's own. */
 STRATA_API void gc_type_retire(gc_mutator *mutator, gc_type *type, void (*retired)(void *data),
                                void *data);

@@ -13,7 +13,8 @@
  *   3. Tracking weak references to what is dead even so are cleared.
  *
  * Nothing of the embedder's runs inside a collection: what is queued runs when
- * gc_finalizers_run is called. See <strata/gc.h> for how to read the comments.
+ * gc_finalizers_run is called. See <strata/gc.h> for how to read the comments;
+ * Thread is, where it is not said, the mutator's own.
  */
 #ifndef STRATA_WEAK_H
 #define STRATA_WEAK_H
@@ -63,7 +64,8 @@ STRATA_API gc_weakref *gc_weakref_create_watching(gc_mutator *mutator, void *obj
 STRATA_API void *gc_weakref_get(gc_mutator *mutator, const gc_weakref *weakref);
 
 /* The same as a root, in one step with respect to collections: NULL if the
- * object is gone, or without memory (then gc_weakref_get is not NULL). */
+ * object is gone, or without memory (then gc_weakref_get is not NULL). GC never
+ * collects. */
 STRATA_API gc_handle *gc_weakref_upgrade(gc_mutator *mutator, const gc_weakref *weakref);
 
 /* Forgets the object; a callback that is not queued yet will not be. GC never
@@ -94,8 +96,11 @@ STRATA_API gc_ephemeron *gc_ephemeron_create(gc_mutator *mutator, void *key, voi
 STRATA_API void *gc_ephemeron_key(gc_mutator *mutator, const gc_ephemeron *ephemeron);
 STRATA_API void *gc_ephemeron_value(gc_mutator *mutator, const gc_ephemeron *ephemeron);
 
-/* Sets the value; does nothing, and returns false, if the key is gone. */
+/* Sets the value; does nothing, and returns false, if the key is gone. GC never
+ * collects. */
 STRATA_API bool gc_ephemeron_set(gc_mutator *mutator, gc_ephemeron *ephemeron, void *value);
+
+/* Forgets both. GC never collects. */
 STRATA_API void gc_ephemeron_clear(gc_mutator *mutator, gc_ephemeron *ephemeron);
 
 /* ---- Identity hash ------------------------------------------------------ */
@@ -137,7 +142,8 @@ typedef struct gc_finalizer {
  *          other: by priority, then in order of registration. What earlier
  *          collections queued goes before.
  * Returns  GC_OK; GC_NO_MEMORY; GC_BAD_SIZE; GC_BAD_OPTION for a priority that
- *          does not exist. Misuse unless `object` is an object of the heap.
+ *          does not exist, or external_bytes above PTRDIFF_MAX. Misuse unless
+ *          `object` is an object of the heap.
  * GC       never collects.
  * Thread   the mutator's own.
  */
@@ -158,18 +164,19 @@ STRATA_API gc_status gc_finalizer_cancel(gc_mutator *mutator, gc_finalizer_id id
  */
 STRATA_API size_t gc_finalizers_run(gc_mutator *mutator, size_t budget);
 
-/* How many callbacks and finalizers are queued. */
+/* How many callbacks and finalizers are queued. GC never collects. Thread: any,
+ * which waits while another collects. */
 STRATA_API size_t gc_finalizers_pending(const gc_heap *heap);
 
 /* Whether gc_alloc's slow path and safepoints run what is queued, before they
  * go on (default no: a program may hold a lock while it allocates). Never
- * nested. */
+ * nested. It is the heap's. GC never collects. Thread: the mutator's own. */
 STRATA_API void gc_finalizers_at_safepoints(gc_mutator *mutator, bool enabled);
 
 /* Whether gc_heap_destroy first runs what is queued, then the watches of all
  * that is left (newest first), then its finalizers (by priority, then in order
  * of registration), in a mutator of its own (default no: they are dropped).
- * Registrations made meanwhile are dropped. */
+ * Registrations made meanwhile are dropped. GC never collects. Thread: any. */
 STRATA_API void gc_finalizers_at_destroy(gc_heap *heap, bool enabled);
 
 /* ---- Guardians ---------------------------------------------------------- */
@@ -177,13 +184,14 @@ STRATA_API void gc_finalizers_at_destroy(gc_heap *heap, bool enabled);
 /* The other face of finalizers: a queue of one's own, from which a client
  * takes dead objects back when it likes (after Dybvig, Bruggeman and Eby,
  * 1993). Belongs to the embedder until gc_guardian_destroy, which drops its
- * registrations; those left go with the heap. */
+ * registrations; those left go with the heap. GC never collects. */
 typedef struct gc_guardian gc_guardian;
 
 STRATA_API gc_guardian *gc_guardian_create(gc_mutator *mutator); /* NULL without memory */
 STRATA_API void gc_guardian_destroy(gc_mutator *mutator, gc_guardian *guardian);
 
-/* As gc_finalizer_add; an object registered twice comes twice. */
+/* Misuse unless `object` is an object of the heap; registered twice it comes
+ * twice. GC_OK, or GC_NO_MEMORY if it cannot be noted. GC never collects. */
 STRATA_API gc_status gc_guardian_add(gc_mutator *mutator, gc_guardian *guardian, void *object);
 
 /* The next object found dead, or NULL. Alive again, and good until the next
@@ -193,24 +201,27 @@ STRATA_API void *gc_guardian_next(gc_mutator *mutator, gc_guardian *guardian);
 /* ---- Watches: something to do when an object goes ------------------------ */
 
 /* As Python's weakref.finalize: `run` is called once when the object is dead,
- * without it, whether or not a finalizer revives it; or by gc_watch_run. */
+ * without it, whether or not a finalizer revives it; or by gc_watch_run. It may
+ * call everything; must return (no longjmp). */
 typedef void gc_watch_fn(gc_mutator *mutator, void *data);
 typedef uint64_t gc_watch; /* names a watch, for ever; 0 is none */
 
+/* Misuse unless `object` is an object of the heap. `watch` may be NULL. GC_OK, or
+ * GC_NO_MEMORY if it cannot be noted. GC never collects. */
 STRATA_API gc_status gc_watch_add(gc_mutator *mutator, void *object, gc_watch_fn *run, void *data,
                                   gc_watch *watch);
 
-/* Whether it has not run, nor been detached. */
+/* Whether it has not run, nor been detached. GC never collects. */
 STRATA_API bool gc_watch_is_alive(gc_mutator *mutator, gc_watch watch);
 
 /* The object, or NULL if it is dead or the watch is not alive; `data` (may be
- * NULL) is set to the embedder's if the watch is alive. */
+ * NULL) is set to the embedder's if the watch is alive. GC never collects. */
 STRATA_API void *gc_watch_peek(gc_mutator *mutator, gc_watch watch, void **data);
 
-/* Takes it back: true if it was alive. */
+/* Takes it back: true if it was alive. GC never collects. */
 STRATA_API bool gc_watch_detach(gc_mutator *mutator, gc_watch watch);
 
-/* Runs it now: true if it was alive, and it is not any more. */
+/* Runs it now: true if it was alive, and it is not any more. GC: what it does. */
 STRATA_API bool gc_watch_run(gc_mutator *mutator, gc_watch watch);
 
 #ifdef __cplusplus
