@@ -94,9 +94,11 @@ int main(int argc, char **argv)
         gc_mutator_attach(heap, &mutator) != GC_OK)
         return 2;
     shop->plain_stores = strcmp(mistake, "barrier") == 0;
-    gc_root_range_add(heap, shop->customers, CUSTOMERS, GC_EXACT);
-    if (strcmp(mistake, "root") != 0) /* the first mistake is to leave this out */
-        gc_root_add(heap, &shop->largest);
+    if (gc_root_range_add(heap, shop->customers, CUSTOMERS, GC_EXACT) != GC_OK)
+        return 2;
+    /* The first mistake is to leave this out. */
+    if (strcmp(mistake, "root") != 0 && gc_root_add(heap, &shop->largest) != GC_OK)
+        return 2;
     run(mutator, shop);
     gc_mutator_detach(mutator);
     gc_heap_destroy(heap);

@@ -10,7 +10,7 @@ class Workload:
     parameter: int  # the program's own argument; 0: none
     mib: int        # what the largest subject needs at scale 1, roughly
     quick: float    # the scale of --quick
-    table: bool = False            # one of the single-threaded eight that are judged
+    table: bool = False            # of one thread, and one of those that are judged
     managed: int = 0               # bytes that an object has at least, if the managed
                                    # runtimes have this workload too
     only: tuple = ()               # of the subjects in C: those whose names begin so
