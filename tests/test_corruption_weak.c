@@ -265,6 +265,17 @@ static void class_too_young(struct seeded *s)
     s->object = made->class_object = (uintptr_t)s->young;
 }
 
+static void frozen_class_too_young(struct seeded *s)
+{
+    struct gc_types *types = &s->collector->types;
+    struct gc_made_type *made = gc_made_type(s->type);
+
+    types->young = made->next;
+    made->next = types->frozen;
+    types->frozen = made;
+    s->object = made->class_object = (uintptr_t)s->old;
+}
+
 static void stack_left(struct seeded *s)
 {
     s->collector->tracer.stack.count = 1;
@@ -352,6 +363,8 @@ static const struct corruption of_weak[] = {
     {"class object is none", class_of_none, "class object" NO_OBJECT, false},
     {"class object too young", class_too_young,
      "class object of {object}: it is younger than its type's list", false},
+    {"class object of a frozen type not frozen", frozen_class_too_young,
+     "class object of {object}: it is younger than its type's list", false},
     {"mark stack left", stack_left, "heap: the mark stack is not empty between collections", false},
     {"ephemerons left aside", aside_left, "heap: ephemerons are put aside between collections",
      false},
@@ -362,7 +375,7 @@ static const struct corruption of_weak[] = {
 static void broken_weak_things_are_found_and_named(void **state)
 {
     (void)state;
-    assert_all_found(of_weak, GC_COUNT(of_weak), 37);
+    assert_all_found(of_weak, GC_COUNT(of_weak), 38);
 }
 
 int main(void)

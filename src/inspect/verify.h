@@ -25,7 +25,6 @@ struct gc_verifier {
     size_t objects[GC_AGES];
     size_t large_bytes[GC_AGES];
     size_t pinned, pinned_once, hashed; /* objects whose state bytes say so */
-    size_t weakref_count;               /* weak references with a referent */
     size_t faults;
     bool sets_known; /* the sets could be built */
     struct gc_heap_range others[GC_VERIFY_HEAPS];

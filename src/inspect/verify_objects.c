@@ -183,7 +183,6 @@ static void verify_weakref(struct gc_verifier *verifier)
         gc_fault_object(verifier, "has a callback that is not a weak reference's (K1)");
     if (referent == 0)
         return;
-    verifier->weakref_count++;
     if (!gc_is_reference(verifier->tables, referent))
         gc_fault_slot(verifier, (uintptr_t)&weakref->weakref.referent, referent,
                       "leads weakly to no object");

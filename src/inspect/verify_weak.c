@@ -133,7 +133,9 @@ static void verify_calls(struct gc_verifier *verifier)
 
 /* ---- Types ---- */
 
-static void verify_types(struct gc_verifier *verifier, const struct gc_made_type *made, bool old)
+/* Those of one list: class objects are of so old a generation, or older. */
+static void verify_types(struct gc_verifier *verifier, const struct gc_made_type *made,
+                         unsigned generation)
 {
     for (; made != NULL; made = made->next) {
         uintptr_t object = made->class_object;
@@ -145,7 +147,7 @@ static void verify_types(struct gc_verifier *verifier, const struct gc_made_type
             continue;
         if (!gc_in_range(verifier->tables, object) || !gc_is_reference(verifier->tables, object))
             gc_fault_note(verifier, "class object", object, "it is no object");
-        else if (old && gc_verify_generation(verifier, object) < GC_OLD)
+        else if (gc_verify_generation(verifier, object) < generation)
             gc_fault_note(verifier, "class object", object, "it is younger than its type's list");
     }
 }
@@ -169,6 +171,7 @@ void gc_verify_weak(struct gc_verifier *verifier)
     verify_tracer(verifier);
     verify_weakrefs(verifier);
     verify_calls(verifier);
-    verify_types(verifier, verifier->collector->types.young, false);
-    verify_types(verifier, verifier->collector->types.old, true);
+    verify_types(verifier, verifier->collector->types.young, GC_YOUNG);
+    verify_types(verifier, verifier->collector->types.old, GC_OLD);
+    verify_types(verifier, verifier->collector->types.frozen, GC_FROZEN);
 }
