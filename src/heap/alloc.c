@@ -400,16 +400,6 @@ static bool collect_if_asked(gc_mutator *mutator, void *data)
     return true;
 }
 
-static bool is_enabled(gc_heap *heap)
-{
-    bool enabled;
-
-    gc_heap_lock(heap);
-    enabled = heap->disabled == 0;
-    gc_heap_unlock(heap);
-    return enabled;
-}
-
 /* Another thread's stop, finalizers that are due, stress, charges that grew. */
 void gc_heap_attend(gc_mutator *mutator)
 {
@@ -419,7 +409,7 @@ void gc_heap_attend(gc_mutator *mutator)
         gc_world_yield(mutator);
     if (watching & GC_WATCH_FINALIZERS)
         gc_heap_finalize_due(mutator);
-    if (watching & (GC_WATCH_STRESS | GC_WATCH_EXTERNAL) && is_enabled(mutator->heap) &&
+    if (watching & (GC_WATCH_STRESS | GC_WATCH_EXTERNAL) && gc_is_enabled(mutator->heap) &&
         gc_world_stop(mutator, collect_if_asked, NULL))
         gc_mutator_unwatch(mutator, GC_WATCH_EXTERNAL);
     else if (watching == 0)

@@ -7,7 +7,7 @@
 #include "memory/seals.h"
 #include "os/os.h"
 
-static const char not_from_here[] = "called from a callback that may not call it";
+const char gc_not_from_here[] = "called from a callback that may not call it";
 static const char no_reference[] = "this is not a reference to an object of the heap";
 
 /* ---- Callers ---- */
@@ -17,7 +17,7 @@ void gc_check_heap(const gc_heap *heap, const char *function)
     if (heap == NULL)
         gc_misuse(function, "the heap is NULL");
     if (gc_world_is_mine(&heap->collector.world))
-        gc_misuse(function, not_from_here);
+        gc_misuse(function, gc_not_from_here);
 }
 
 void gc_check_attached(const gc_heap *heap, const char *function)
@@ -35,21 +35,21 @@ void gc_check_mutator(const gc_mutator *mutator, const char *function)
         gc_misuse(function, "this mutator belongs to another thread, or is detached");
     gc_check_heap(mutator->heap, function);
     if (GC_UNLIKELY(gc_mutator_is_parked(mutator)))
-        gc_misuse(function, mutator->aside ? not_from_here : "this mutator is parked");
+        gc_misuse(function, mutator->aside ? gc_not_from_here : "this mutator is parked");
 }
 
 void gc_check_may_collect(const gc_mutator *mutator, const char *function)
 {
     gc_check_mutator(mutator, function);
     if (mutator->visits != 0)
-        gc_misuse(function, not_from_here);
+        gc_misuse(function, gc_not_from_here);
 }
 
 void gc_check_may_end(const gc_mutator *mutator, const char *function)
 {
     gc_check_may_collect(mutator, function);
     if (mutator->in_limit_callback)
-        gc_misuse(function, not_from_here);
+        gc_misuse(function, gc_not_from_here);
 }
 
 /* ---- Objects ---- */

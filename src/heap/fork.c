@@ -14,8 +14,6 @@ static struct gc_lock registry = {PTHREAD_MUTEX_INITIALIZER};
 static gc_heap *followed;
 static bool is_installed; /* the handlers are */
 
-static const char not_from_here[] = "called from a callback that may not call it";
-
 /* ---- One heap ---- */
 
 static struct gc_world *world_of(gc_heap *heap)
@@ -30,7 +28,7 @@ static void hold(gc_heap *heap)
     gc_check_heap(heap, "gc_fork_prepare");
     own = gc_world_own(world_of(heap));
     if (own != NULL && own->visits != 0)
-        gc_misuse("gc_fork_prepare", not_from_here);
+        gc_misuse("gc_fork_prepare", gc_not_from_here);
     gc_world_hold(world_of(heap));
     heap->is_prepared = true;
 }
@@ -54,7 +52,7 @@ static void check_prepared(const gc_heap *heap, const char *function)
     if (!gc_world_is_mine(&heap->collector.world))
         gc_misuse(function, "there was no gc_fork_prepare");
     if (!heap->is_prepared) /* this thread collects */
-        gc_misuse(function, not_from_here);
+        gc_misuse(function, gc_not_from_here);
 }
 
 void gc_fork_parent(gc_heap *heap)

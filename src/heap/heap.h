@@ -78,6 +78,9 @@ void gc_heap_clean_up(gc_mutator *mutator);
 
 /* ---- Misuse, unless ... (checks.c) ---- */
 
+/* What is said of a call from a callback of a collection or visit. */
+extern const char gc_not_from_here[];
+
 /* Whether checks that cost something were asked for. */
 static inline bool gc_is_checking(const gc_heap *heap)
 {

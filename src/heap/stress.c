@@ -36,7 +36,7 @@ void gc_stress_destroy(gc_heap *heap)
 }
 
 /* From 1 to twice the mean, less one (Knuth's MMIX generator). */
-static size_t draw(uint64_t *chance, size_t mean)
+static size_t draw_distance(uint64_t *chance, size_t mean)
 {
     *chance = *chance * 6364136223846793005u + 1442695040888963407u;
     return 1 + (size_t)(*chance >> 33) % (2 * mean - 1);
@@ -50,7 +50,7 @@ bool gc_stress_is_due(gc_heap *heap)
     size_t every = heap->stress_every;
 
     if (left <= 1 && chance != 0) {
-        every = draw(&chance, every);
+        every = draw_distance(&chance, every);
         __atomic_store_n(&heap->stress_chance, chance, __ATOMIC_RELAXED);
     }
     __atomic_store_n(&heap->stress_left, left <= 1 ? every : left - 1, __ATOMIC_RELAXED);

@@ -267,7 +267,7 @@ void gc_ephemeron_clear(gc_mutator *mutator, gc_ephemeron *ephemeron)
 /* ---- Identity hash ---- */
 
 /* Steele, Lea and Flood 2014: splitmix64. */
-static uint64_t draw(uint64_t *state)
+static uint64_t draw_hash(uint64_t *state)
 {
     uint64_t mixed = *state += 0x9e3779b97f4a7c15u;
 
@@ -291,7 +291,7 @@ static bool add_hash(gc_heap *heap, struct gc_hash *record)
 {
     unsigned generation = gc_age_of(&heap->collector.tables, record->key.first);
 
-    record->hash = draw(&heap->hash_state);
+    record->hash = draw_hash(&heap->hash_state);
     if (gc_attachment_add(&heap->collector.hashes, generation, record) == NULL)
         return false;
     gc_state_byte_add(record->key.first, GC_STATE_HASHED);
