@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * How large the nursery becomes: arithmetic, without a heap.
+ * How large the nursery becomes, and what growth is due when: arithmetic, without a
+ * heap.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -71,12 +72,26 @@ static void where_much_is_live_it_grows_to_three_quarters_of_it(void **state)
     assert_int_equal(settled(1, 30, 1000 * mib), 64 * mib);
 }
 
+/* What wraps would call for a collection soon. */
+static void growth_by_more_than_there_are_addresses_is_never_due(void **state)
+{
+    struct gc_pace pace = start();
+    struct gc_pace_now now = {
+        .generation = GC_OLD, .live_bytes = 600 * 1024 * mib, .room_bytes = SIZE_MAX};
+
+    (void)state;
+    pace.growth_percent = 4000000000;
+    gc_pace_after(&pace, &now);
+    assert_true(pace.trigger == SIZE_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(where_all_dies_it_is_the_least_for_each_mutator),
         cmocka_unit_test(where_little_is_live_it_grows_to_8_mib_for_each_mutator),
         cmocka_unit_test(where_much_is_live_it_grows_to_three_quarters_of_it),
+        cmocka_unit_test(growth_by_more_than_there_are_addresses_is_never_due),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -36,15 +36,19 @@ static size_t clamp(size_t value, size_t low, size_t high)
     return value < low ? low : value;
 }
 
-/* value * percent / 100, without overflow. */
-static size_t percent_of(size_t value, uint32_t percent)
-{
-    return value / 100 * percent + value % 100 * percent / 100;
-}
-
 static size_t saturating_add(size_t a, size_t b)
 {
     return a + b < a ? SIZE_MAX : a + b;
+}
+
+/* value * percent / 100, or SIZE_MAX if that is more. */
+static size_t percent_of(size_t value, uint32_t percent)
+{
+    size_t hundreds;
+
+    if (__builtin_mul_overflow(value / 100, percent, &hundreds))
+        return SIZE_MAX;
+    return saturating_add(hundreds, value % 100 * percent / 100);
 }
 
 void gc_pace_start(struct gc_pace *pace)
