@@ -225,6 +225,11 @@ static void charges_above_all(struct seeded *s)
     s->collector->external_bytes = 999;
 }
 
+static void charges_below_all(struct seeded *s)
+{
+    s->collector->external_bytes = 1001;
+}
+
 static void root_not_found(struct seeded *s)
 {
     struct gc_root *root = gc_set_at(&s->collector->roots.ranges, 0);
@@ -288,8 +293,10 @@ static const struct corruption of_notes[] = {
     {"bit without hash", bit_without_hash,
      "heap: an object says that it has a hash, but none is noted", false},
     {"charge of none", charge_of_none, "charge" NO_OBJECT, false},
-    {"charges above all", charges_above_all,
-     "heap: more bytes outside are charged to objects than are held", false},
+    {"charges above all", charges_above_all, "heap: bytes outside are not as many as were charged",
+     false},
+    {"charges below all", charges_below_all, "heap: bytes outside are not as many as were charged",
+     false},
     {"root not found", root_not_found,
      "root range of {object}: its set does not find it, or has it twice", false},
 };

@@ -6,6 +6,8 @@
 #include "base/annotate.h"
 #include "support/doomed.h"
 
+#include <strata/weak.h>
+
 #include <string.h>
 
 /* ---- Foreign pointers --------------------------------------------------- */
@@ -246,11 +248,36 @@ static void enable_enabled(void)
     gc_enable(doomed->mutator);
 }
 
+static void finalize_nothing(gc_mutator *mutator, void *object, void *data)
+{
+    (void)mutator;
+    (void)object;
+    (void)data;
+}
+
 static void take_away_too_much(void)
 {
     make_doomed();
     (void)gc_external_adjust(doomed->mutator, NULL, 100);
     (void)gc_external_adjust(doomed->mutator, NULL, -101);
+}
+
+static void take_away_what_an_object_holds(void)
+{
+    make_doomed();
+    (void)gc_external_adjust(doomed->mutator, doomed_node, 100);
+    (void)gc_external_adjust(doomed->mutator, NULL, 5);
+    (void)gc_external_adjust(doomed->mutator, NULL, -6);
+}
+
+static void take_away_what_a_finalizer_frees(void)
+{
+    gc_finalizer finalizer = {
+        .size = sizeof finalizer, .run = finalize_nothing, .external_bytes = 100};
+
+    make_doomed();
+    (void)gc_finalizer_add(doomed->mutator, doomed_node, &finalizer, NULL);
+    (void)gc_external_adjust(doomed->mutator, NULL, -100);
 }
 
 static void take_away_the_least_number(void)
@@ -313,6 +340,10 @@ static void impossible_numbers_are_refused(void **state)
     (void)state;
     expect_misuse(enable_enabled, "gc_enable", "there was no gc_disable");
     expect_misuse(take_away_too_much, "gc_external_adjust", "less is held outside than this");
+    expect_misuse(take_away_what_an_object_holds, "gc_external_adjust",
+                  "less is held outside than this");
+    expect_misuse(take_away_what_a_finalizer_frees, "gc_external_adjust",
+                  "less is held outside than this");
     expect_misuse(take_away_the_least_number, "gc_external_adjust",
                   "less is held outside than this");
     expect_misuse(take_away_from_another, "gc_external_adjust",

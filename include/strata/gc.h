@@ -448,7 +448,8 @@ STRATA_API gc_status gc_limit_set(gc_heap *heap, size_t soft, size_t hard);
  * fewer, bytes outside the heap. They count in pacing; an object's charge is
  * dropped with it. GC_NO_MEMORY if a new charge cannot be noted, or if there
  * would be more than SIZE_MAX / 8 bytes in all; misuse to take away more than
- * there is. GC never collects. Thread: the mutator's own. */
+ * `object`, or the program at large, was charged. GC never collects. Thread: the
+ * mutator's own. */
 STRATA_API gc_status gc_external_adjust(gc_mutator *mutator, void *object, ptrdiff_t change);
 
 /* ---- Statistics --------------------------------------------------------- */

@@ -108,9 +108,10 @@ struct gc_collector {
 
     gc_stats stats; /* kept up; what is cheap to derive is filled in on demand */
     gc_report last;
-    gc_report earlier_parts; /* of one that goes on */
-    size_t external_bytes;
-    size_t external_since; /* charged since the last collection */
+    gc_report earlier_parts;  /* of one that goes on */
+    size_t external_bytes;    /* held outside; by objects (charges), finalizers (calls), */
+    size_t external_at_large; /* and by the program at large */
+    size_t external_since;    /* charged since the last collection */
     size_t soft_limit;
 
     /* Called at each phase boundary; for checks and tests. */

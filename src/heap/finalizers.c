@@ -42,7 +42,7 @@ static bool add_finalizer(gc_mutator *mutator, void *object, const gc_finalizer 
     call->run.finalizer = finalizer->run;
     call->data = finalizer->data;
     call->queue = &calls_of(mutator)->finalizers[finalizer->priority];
-    if (gc_heap_charge(mutator, (ptrdiff_t)finalizer->external_bytes) != GC_OK) {
+    if (gc_heap_charge(mutator, finalizer->external_bytes) != GC_OK) {
         gc_call_give(calls_of(mutator), call);
         return false;
     }

@@ -139,8 +139,9 @@ void gc_heap_attend(gc_mutator *mutator);
 /* Sets the hard limit, and the reserve that is a share of it (limits.c). */
 void gc_heap_limit(gc_heap *heap, size_t hard);
 
-/* Charges the program at large, or the other way round; the lock is held. */
-gc_status gc_heap_charge(gc_mutator *mutator, ptrdiff_t change);
+/* Counts what a finalizer will free outside; GC_NO_MEMORY if that is too much. The
+ * lock is held. */
+gc_status gc_heap_charge(gc_mutator *mutator, size_t bytes);
 
 /* Runs finalizers that are due, if that is what the heap is to do at safepoints. */
 void gc_heap_finalize_due(gc_mutator *mutator);

@@ -61,38 +61,52 @@ static gc_status charge_object(gc_mutator *mutator, uintptr_t object, ptrdiff_t 
     return GC_OK;
 }
 
+static void charge_program(struct gc_collector *collector, ptrdiff_t change)
+{
+    if (decrease(change) > collector->external_at_large)
+        gc_misuse("gc_external_adjust", "less is held outside than this");
+    collector->external_at_large += (size_t)change;
+}
+
 /* Charges that grow fast call for a collection at the next safepoint. */
-static void note_growth(gc_mutator *mutator, size_t growth)
+static void note_change(gc_mutator *mutator, ptrdiff_t change)
 {
     struct gc_collector *collector = &mutator->heap->collector;
 
-    collector->external_since += growth;
+    collector->external_bytes += (size_t)change;
+    if (change <= 0)
+        return;
+    collector->external_since += (size_t)change;
     if (gc_pace_external_due(&collector->pace, collector->external_since))
         gc_mutator_watch(mutator, GC_WATCH_EXTERNAL);
 }
 
+static bool is_too_much(const gc_mutator *mutator, size_t more)
+{
+    return more > MOST_EXTERNAL - mutator->heap->collector.external_bytes;
+}
+
+gc_status gc_heap_charge(gc_mutator *mutator, size_t bytes)
+{
+    if (is_too_much(mutator, bytes))
+        return GC_NO_MEMORY;
+    note_change(mutator, (ptrdiff_t)bytes);
+    return GC_OK;
+}
+
 static gc_status adjust(gc_mutator *mutator, void *object, ptrdiff_t change)
 {
-    struct gc_collector *collector = &mutator->heap->collector;
     gc_status status = GC_OK;
 
-    if (decrease(change) > collector->external_bytes)
-        gc_misuse("gc_external_adjust", "less is held outside than this");
-    if (change > 0 && (size_t)change > MOST_EXTERNAL - collector->external_bytes)
+    if (change > 0 && is_too_much(mutator, (size_t)change))
         return GC_NO_MEMORY;
     if (object != NULL)
         status = charge_object(mutator, (uintptr_t)object, change);
-    if (status == GC_OK) {
-        collector->external_bytes += (size_t)change;
-        if (change > 0)
-            note_growth(mutator, (size_t)change);
-    }
+    else
+        charge_program(&mutator->heap->collector, change);
+    if (status == GC_OK)
+        note_change(mutator, change);
     return status;
-}
-
-gc_status gc_heap_charge(gc_mutator *mutator, ptrdiff_t change)
-{
-    return adjust(mutator, NULL, change);
 }
 
 gc_status gc_external_adjust(gc_mutator *mutator, void *object, ptrdiff_t change)

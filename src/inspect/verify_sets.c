@@ -134,12 +134,12 @@ static void verify_pins_once(struct gc_verifier *verifier)
         gc_fault_heap(verifier, "objects pinned for one collection are not as many as are noted");
 }
 
-/* What is charged to objects and held by finalizers is part of what is held. */
+/* What is held is what was charged to the program, to objects and to finalizers. */
 static void verify_charges(struct gc_verifier *verifier)
 {
     const struct gc_collector *collector = verifier->collector;
     struct notes charges = {"charge", &collector->charges, 0, 0};
-    size_t bytes = 0;
+    size_t bytes = collector->external_at_large;
 
     verify_notes(verifier, &charges);
     for (int g = 0; g < GC_AGES; g++)
@@ -149,8 +149,8 @@ static void verify_charges(struct gc_verifier *verifier)
     for (size_t page = 0; page < collector->calls.page_count; page++)
         for (int slot = 0; slot < GC_CALL_PAGE_SLOTS; slot++)
             bytes += collector->calls.pages[page]->records[slot].external_bytes;
-    if (bytes > collector->external_bytes)
-        gc_fault_heap(verifier, "more bytes outside are charged to objects than are held");
+    if (bytes != collector->external_bytes)
+        gc_fault_heap(verifier, "bytes outside are not as many as were charged");
 }
 
 void gc_verify_sets(struct gc_verifier *verifier)
