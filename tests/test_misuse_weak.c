@@ -9,6 +9,8 @@
 #include <strata/table.h>
 #include <strata/weak.h>
 
+#define NO_WEAKREF "this is not a weak reference of the heap"
+
 enum { TABLE = 1, EPHEMERON }; /* roots of one */
 
 static void *target;
@@ -257,6 +259,54 @@ static void refer_to_a_free_block(void)
     (void)gc_weakref_create(doomed->mutator, (void *)(gc_block_start(tables, block) + 8), 0);
 }
 
+/* Of the heap's range, where no memory is yet. */
+static void *not_yet_used(void)
+{
+    const struct gc_tables *tables = &doomed->heap->collector.tables;
+
+    return (void *)(tables->base + tables->bytes - 64);
+}
+
+static void weakref_not_yet_used(void)
+{
+    make_world();
+    (void)gc_weakref_get(doomed->mutator, not_yet_used());
+}
+
+static void ephemeron_not_yet_used(void)
+{
+    make_world();
+    (void)gc_ephemeron_value(doomed->mutator, not_yet_used());
+}
+
+static void table_not_yet_used(void)
+{
+    make_world();
+    (void)gc_table_count(doomed->mutator, not_yet_used());
+}
+
+static void hash_not_yet_used(void)
+{
+    uint64_t hash;
+
+    make_world();
+    (void)gc_hash(doomed->mutator, not_yet_used(), &hash);
+}
+
+/* Its header would lie before the heap's range. */
+static void weakref_at_the_base(void)
+{
+    make_world();
+    (void)gc_weakref_get(doomed->mutator, (void *)doomed->heap->collector.tables.base);
+}
+
+static void weakref_unaligned(void)
+{
+    make_world();
+    doomed->root[2] = gc_weakref_create(doomed->mutator, doomed->root[0], 0);
+    (void)gc_weakref_get(doomed->mutator, (void *)((char *)doomed->root[2] + 4));
+}
+
 static void hash_outside(void)
 {
     uint64_t hash;
@@ -325,6 +375,13 @@ static void wrong_arguments_are_told(void **state)
     expect_misuse(ephemeron_null, "gc_ephemeron_value", "the ephemeron is NULL");
     expect_misuse(ephemeron_outside, "gc_ephemeron_value", "this is not an ephemeron of the heap");
     expect_misuse(refer_to_a_free_block, "gc_weakref_create", NOT_A_REFERENCE);
+    expect_misuse(weakref_not_yet_used, "gc_weakref_get", NO_WEAKREF);
+    expect_misuse(weakref_at_the_base, "gc_weakref_get", NO_WEAKREF);
+    expect_misuse(weakref_unaligned, "gc_weakref_get", NO_WEAKREF);
+    expect_misuse(ephemeron_not_yet_used, "gc_ephemeron_value",
+                  "this is not an ephemeron of the heap");
+    expect_misuse(table_not_yet_used, "gc_table_count", "this is not a table of the heap");
+    expect_misuse(hash_not_yet_used, "gc_hash", NOT_A_REFERENCE);
     expect_misuse(hash_of_null, "gc_hash", NOT_A_REFERENCE);
     expect_misuse(hash_outside, "gc_hash", NOT_A_REFERENCE);
     expect_misuse(hash_of_what_looks_hashed, "gc_hash", NOT_A_REFERENCE);

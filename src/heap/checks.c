@@ -66,9 +66,7 @@ void gc_check_object(gc_heap *heap, const void *object, const char *function)
 /* A hardened heap knows at once where its objects are. */
 static void check_sealed(const struct gc_tables *tables, uintptr_t address, const char *function)
 {
-    if (address % GC_GRANULE_BYTES != 0 || !gc_in_range(tables, address - GC_HEADER_BYTES) ||
-        gc_state_of(tables, gc_block_of(tables, address - GC_HEADER_BYTES)) == 0 ||
-        !gc_is_sealed(tables, address))
+    if (!gc_is_sealed(tables, address))
         gc_misuse(function, no_reference);
     gc_seal_check(tables, address);
 }
@@ -76,15 +74,13 @@ static void check_sealed(const struct gc_tables *tables, uintptr_t address, cons
 void gc_check_object_quickly(gc_heap *heap, const void *object, const char *function)
 {
     const struct gc_tables *tables = &heap->collector.tables;
-    uintptr_t address = (uintptr_t)object;
 
     if (object == NULL || gc_is_checking(heap))
         gc_check_object(heap, object, function);
-    else if (tables->seals != NULL)
-        check_sealed(tables, address, function);
-    else if (address % GC_GRANULE_BYTES != 0 || !gc_in_range(tables, address) ||
-             gc_state_of(tables, gc_block_of(tables, address)) == 0)
+    else if (!gc_has_header(heap, object))
         gc_misuse(function, no_reference);
+    else if (tables->seals != NULL)
+        check_sealed(tables, (uintptr_t)object, function);
 }
 
 void gc_check_slots(const void *object, const void *slots, size_t count, const char *function)

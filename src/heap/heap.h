@@ -87,6 +87,16 @@ static inline bool gc_is_checking(const gc_heap *heap)
     return heap->options.check >= GC_CHECK_CHEAP;
 }
 
+/* Whether there are bytes before `object` that may be its header. */
+static inline bool gc_has_header(const gc_heap *heap, const void *object)
+{
+    const struct gc_tables *tables = &heap->collector.tables;
+    uintptr_t header = (uintptr_t)object - GC_HEADER_BYTES;
+
+    return (uintptr_t)object % GC_GRANULE_BYTES == 0 && gc_in_range(tables, header) &&
+           gc_state_of(tables, gc_block_of(tables, header)) != 0;
+}
+
 /* ... there is a heap, and no collection of it under way. */
 void gc_check_heap(const gc_heap *heap, const char *function);
 

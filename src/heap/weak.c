@@ -22,8 +22,7 @@ static void check_weakref(const gc_mutator *mutator, const gc_weakref *weakref,
     gc_check_mutator(mutator, function);
     if (weakref == NULL)
         gc_misuse(function, "the weak reference is NULL");
-    if (!gc_in_range(&mutator->heap->collector.tables, (uintptr_t)weakref) ||
-        !gc_is_weakref_type(type_of(weakref)))
+    if (!gc_has_header(mutator->heap, weakref) || !gc_is_weakref_type(type_of(weakref)))
         gc_misuse(function, "this is not a weak reference of the heap");
 }
 
@@ -209,8 +208,7 @@ static void check_ephemeron(const gc_mutator *mutator, const gc_ephemeron *ephem
     gc_check_mutator(mutator, function);
     if (ephemeron == NULL)
         gc_misuse(function, "the ephemeron is NULL");
-    if (!gc_in_range(&mutator->heap->collector.tables, (uintptr_t)ephemeron) ||
-        type_of(ephemeron) != &gc_ephemeron_type)
+    if (!gc_has_header(mutator->heap, ephemeron) || type_of(ephemeron) != &gc_ephemeron_type)
         gc_misuse(function, "this is not an ephemeron of the heap");
 }
 
@@ -306,7 +304,7 @@ gc_status gc_hash(gc_mutator *mutator, const void *object, uint64_t *hash)
 
     gc_check_mutator(mutator, "gc_hash");
     heap = mutator->heap;
-    if (object == NULL || !gc_in_range(&heap->collector.tables, record.key.first))
+    if (!gc_has_header(heap, object))
         gc_misuse("gc_hash", "this is not a reference to an object of the heap");
     if (!gc_has_hash(record.key.first))
         gc_check_object_quickly(heap, object, "gc_hash");

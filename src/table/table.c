@@ -13,7 +13,7 @@ static void check_table(const gc_mutator *mutator, const gc_table *table, const 
     gc_check_mutator(mutator, function);
     if (table == NULL)
         gc_misuse(function, "the table is NULL");
-    if (!gc_in_range(&mutator->heap->collector.tables, (uintptr_t)table) ||
+    if (!gc_has_header(mutator->heap, table) ||
         gc_header_type(gc_header_of((uintptr_t)table)) != &table_type)
         gc_misuse(function, "this is not a table of the heap");
     if (table->in_callback)
