@@ -33,8 +33,8 @@ typedef bool gc_table_equal_fn(gc_mutator *mutator, const void *a, const void *b
  * Returns  the table, or NULL without memory.
  * Owner    the heap. `data` is the embedder's, and outlives the table.
  * GC       may collect; may move what is not pinned.
- * Thread   the mutator's own; so for all of this header. Threads that share a
- *          table, and change it, keep each other out.
+ * Thread   the mutator's own; so for all of this header. Threads may read a table
+ *          (get, count, next) at once; one that changes it keeps all others out.
  */
 STRATA_API gc_table *gc_table_create(gc_mutator *mutator, gc_table_kind kind,
                                      gc_table_hash_fn *hash, gc_table_equal_fn *equal, void *data);

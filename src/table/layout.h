@@ -37,9 +37,9 @@ struct gc_table {
     gc_table_hash_fn *hash;
     gc_table_equal_fn *equal;
     void *data;
-    uint8_t kind;
-    bool in_callback;
     uint32_t changes; /* by puts, gc_table_fit and gc_table_clear */
+    uint8_t kind;
+    const gc_mutator *caller; /* of a callback, to know misuse by; atomic: readers share it */
 };
 
 enum { GC_TABLE_LEAST_PLACES = 8 };
