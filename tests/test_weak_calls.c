@@ -57,37 +57,6 @@ static void callback_cleared_by_one_before_it_runs_all_the_same(void **state)
     check_ran(2);
 }
 
-static void queued_ones_are_dropped_with_the_heap(void **state)
-{
-    struct world *world = other_world();
-
-    (void)state;
-    queue_all(world, note_weakref, note_watch, note_finalizer);
-    world_free(world);
-    assert_int_equal(ran.count, 0);
-}
-
-static void queued_ones_run_at_destruction_before_what_is_left(void **state)
-{
-    struct world *world = other_world();
-
-    (void)state;
-    gc_finalizers_at_destroy(world->heap, true);
-    world->root[2] = make_node(world->mutator, 2);
-    (void)add_finalizer(world->mutator, world->root[2], note_finalizer, 5);
-    add_watch(world->mutator, world->root[2], note_watch, 3);
-    queue_all(world, note_weakref, note_watch, note_finalizer);
-    ran.count = 0;
-    world_free(world);
-    /* Callbacks and watches, the queued ones first, then finalizers, likewise. */
-    assert_int_equal(ran.count, 5);
-    assert_int_equal(ran.order[0], 1);
-    assert_int_equal(ran.order[1], 2);
-    assert_int_equal(ran.order[2], 3);
-    assert_int_equal(ran.order[3], 3);
-    assert_int_equal(ran.order[4], 5);
-}
-
 static void keep_object(gc_mutator *mutator, void *object, void *data)
 {
     note_finalizer(mutator, object, data);
@@ -404,32 +373,12 @@ static void more_bytes_than_all_can_hold_are_refused(void **state)
     assert_int_equal(gc_finalizer_add(world->mutator, world->root[0], &finalizer, NULL), GC_OK);
 }
 
-/* ---- At the end ---------------------------------------------------------- */
-
-static void a_heap_with_nothing_to_run_ends(void **state)
-{
-    struct world *world = other_world();
-
-    (void)state;
-    gc_finalizers_at_destroy(world->heap, true);
-    world_free(world);
-    world = other_world();
-    gc_finalizers_at_destroy(world->heap, true);
-    world->root[0] = make_node(world->mutator, 1);
-    world->root[1] =
-        gc_weakref_create_watching(world->mutator, world->root[0], 0, note_weakref, (void *)1);
-    world_free(world);
-    check_ran(0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(queued_callback_runs_though_its_weak_reference_is_cleared),
         TEST(queued_callback_runs_though_its_weak_reference_is_dropped),
         TEST(callback_cleared_by_one_before_it_runs_all_the_same),
-        cmocka_unit_test(queued_ones_are_dropped_with_the_heap),
-        cmocka_unit_test(queued_ones_run_at_destruction_before_what_is_left),
         TEST(watch_has_run_though_a_finalizer_revives),
         TEST(finalizer_finds_what_refers_weakly_cleared),
         cmocka_unit_test(guardians_go_with_the_heap),
@@ -440,7 +389,6 @@ int main(void)
         TEST(queued_finalizers_can_be_cancelled),
         TEST(more_bytes_than_can_be_held_are_refused),
         TEST(more_bytes_than_all_can_hold_are_refused),
-        TEST(a_heap_with_nothing_to_run_ends),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -175,8 +175,9 @@ STRATA_API void gc_finalizers_at_safepoints(gc_mutator *mutator, bool enabled);
 
 /* Whether gc_heap_destroy first runs what is queued, then the watches of all
  * that is left (newest first), then its finalizers (by priority, then in order
- * of registration), in a mutator of its own (default no: they are dropped).
- * Registrations made meanwhile are dropped. GC never collects. Thread: any. */
+ * of registration), in a mutator of its own (default no: they are dropped, as they
+ * are if there is no memory for it). Registrations made meanwhile are dropped. GC
+ * never collects. Thread: any. */
 STRATA_API void gc_finalizers_at_destroy(gc_heap *heap, bool enabled);
 
 /* ---- Guardians ---------------------------------------------------------- */

@@ -101,12 +101,24 @@ gc_status gc_finalizer_cancel(gc_mutator *mutator, gc_finalizer_id id)
 
 /* ---- Running ---- */
 
-static struct gc_call *next_due(struct gc_calls *calls)
+static struct gc_call *dequeue(struct gc_calls *calls)
 {
     struct gc_call *call = gc_call_dequeue(&calls->callbacks);
 
     for (int i = 0; i < GC_PRIORITIES && call == NULL; i++)
         call = gc_call_dequeue(&calls->finalizers[i]);
+    return call;
+}
+
+/* The next of those registered up to `last`; what was registered later is dropped. */
+static struct gc_call *next_due(gc_heap *heap, uint64_t last)
+{
+    struct gc_call *call = dequeue(&heap->collector.calls);
+
+    while (call != NULL && call->serial > last) {
+        give_back(heap, call);
+        call = dequeue(&heap->collector.calls);
+    }
     return call;
 }
 
@@ -135,24 +147,29 @@ static bool is_draining(const gc_mutator *mutator, uintptr_t frame)
     return mutator->draining != 0;
 }
 
-size_t gc_finalizers_run(gc_mutator *mutator, size_t budget)
+/* Runs at most `budget` (0: all) of those registered up to `last`. */
+static size_t drain(gc_mutator *mutator, size_t budget, uint64_t last)
 {
-    uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
     struct gc_call *call;
     size_t count = 0;
 
-    gc_check_mutator(mutator, "gc_finalizers_run");
-    if (is_draining(mutator, frame))
-        return 0;
-    mutator->draining = frame;
+    mutator->draining = (uintptr_t)__builtin_frame_address(0);
     gc_heap_lock(mutator->heap);
-    while ((budget == 0 || count < budget) && (call = next_due(calls_of(mutator))) != NULL) {
+    while ((budget == 0 || count < budget) && (call = next_due(mutator->heap, last)) != NULL) {
         run_call(mutator, call);
         count++;
     }
     gc_heap_unlock(mutator->heap);
     mutator->draining = 0;
     return count;
+}
+
+size_t gc_finalizers_run(gc_mutator *mutator, size_t budget)
+{
+    gc_check_mutator(mutator, "gc_finalizers_run");
+    if (is_draining(mutator, (uintptr_t)__builtin_frame_address(0)))
+        return 0;
+    return drain(mutator, budget, UINT64_MAX);
 }
 
 /* The lock is held. */
@@ -256,14 +273,15 @@ static void queue_all_left(struct gc_calls *calls)
 void gc_heap_finalize_all(gc_heap *heap)
 {
     gc_mutator *mutator;
+    uint64_t last;
 
     if (!heap->finalize_at_destroy || heap->collector.calls.count == 0 ||
         gc_mutator_attach(heap, &mutator) != GC_OK)
         return;
     heap->finalize_at_safepoints = false;
+    last = heap->collector.calls.serial;
     queue_all_left(&heap->collector.calls);
-    if (gc_finalizers_pending(heap) != 0)
-        gc_finalizers_run(mutator, gc_finalizers_pending(heap));
+    (void)drain(mutator, 0, last);
     gc_frame_unwind(mutator, NULL);
     gc_mutator_detach(mutator);
 }
