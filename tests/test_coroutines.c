@@ -11,6 +11,7 @@
 #include "support/threads.h"
 
 #include <strata/coroutine.h>
+#include <strata/weak.h>
 
 #include <stdlib.h>
 #include <ucontext.h>
@@ -319,6 +320,38 @@ static void those_left_go_with_the_heap(void **state)
     world_free(world);
 }
 
+static void yield_in_finalizer(gc_mutator *mutator, void *object, void *data)
+{
+    (void)mutator;
+    (void)object;
+    yield(data);
+}
+
+static void finalize(struct fiber *fiber)
+{
+    assert_int_equal(gc_finalizers_run(fiber->mutator, 0), 1);
+}
+
+/* The thread's own stack lies above that one, as if the finalizer had been left. */
+static void a_finalizer_may_leave_its_stack(void **state)
+{
+    struct world *world = *state;
+    gc_finalizer finalizer = {
+        .size = sizeof finalizer, .run = yield_in_finalizer, .data = &fibers[0]};
+
+    world->root[0] = make_node(world->mutator, 1);
+    assert_int_equal(gc_finalizer_add(world->mutator, world->root[0], &finalizer, NULL), GC_OK);
+    world->root[0] = NULL;
+    gc_collect(world->mutator, GC_OLD, NULL);
+    make_fiber(world->mutator, 0, finalize, GC_EXACT);
+    resume(world->mutator, &fibers[0]);
+    assert_false(fibers[0].is_done);
+    assert_int_equal(gc_finalizers_run(world->mutator, 0), 0);
+    resume(world->mutator, &fibers[0]);
+    assert_true(fibers[0].is_done);
+    free_fiber(world->mutator, &fibers[0]);
+}
+
 static void end_on(gc_heap *heap, size_t index, void *data)
 {
     gc_mutator *mutator = attach(heap);
@@ -387,6 +420,7 @@ int main(void)
         cmocka_unit_test(a_coroutine_goes_on_on_another_thread),
         cmocka_unit_test(misuse_is_named),
         cmocka_unit_test(those_left_go_with_the_heap),
+        TEST(a_finalizer_may_leave_its_stack),
         TEST(a_thread_may_end_on_a_coroutine),
         TEST(they_leave_in_any_order),
         cmocka_unit_test_setup_teardown(they_leave_in_any_order, ambiguous_setup, world_teardown),

@@ -156,8 +156,9 @@ STRATA_API gc_status gc_finalizer_cancel(gc_mutator *mutator, gc_finalizer_id id
 
 /* Runs what is queued: callbacks of weak references and watches, newest first,
  * then finalizers. At most `budget` of them (0: all, also those queued
- * meanwhile). Returns how many ran. Called from one of them it returns 0 at
- * once; misuse if one was left by longjmp.
+ * meanwhile). Returns how many ran. Called from one of them, or while one waits
+ * on a stack that the thread has left, it returns 0 at once; misuse if one was
+ * left by longjmp.
  *
  * GC       what they do.
  * Thread   the mutator's own: any that is attached, at a time of its choosing.

@@ -139,10 +139,13 @@ static void run_call(gc_mutator *mutator, struct gc_call *call)
     gc_heap_lock(mutator->heap);
 }
 
-/* A frame that lies beyond the one that drains means that that one is gone. */
+/* A frame that lies beyond the one that drains, on the same stack, means that that
+ * one is gone. */
 static bool is_draining(const gc_mutator *mutator, uintptr_t frame)
 {
-    if (mutator->draining != 0 && frame >= mutator->draining)
+    bool same_stack = mutator->draining_on == mutator->coroutine;
+
+    if (mutator->draining != 0 && same_stack && frame >= mutator->draining)
         gc_misuse("gc_finalizers_run", "a finalizer or callback was left by longjmp");
     return mutator->draining != 0;
 }
@@ -154,6 +157,7 @@ static size_t drain(gc_mutator *mutator, size_t budget, uint64_t last)
     size_t count = 0;
 
     mutator->draining = (uintptr_t)__builtin_frame_address(0);
+    mutator->draining_on = mutator->coroutine;
     gc_heap_lock(mutator->heap);
     while ((budget == 0 || count < budget) && (call = next_due(mutator->heap, last)) != NULL) {
         run_call(mutator, call);

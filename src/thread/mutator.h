@@ -69,8 +69,9 @@ struct gc_mutator {
     char name[GC_THREAD_NAME_BYTES]; /* for the watchdog, if there is one */
     unsigned visits;                 /* gc_heap_visit calls under way */
     uintptr_t draining;              /* address of the frame that runs finalizers; 0 if none */
-    size_t log_count;                /* shared; written by atomic stores */
-    uintptr_t log[GC_MUTATOR_LOG];   /* holders, not yet in the heap's log */
+    const struct gc_coroutine *draining_on; /* whose stack it is on; NULL: the thread's own */
+    size_t log_count;                       /* shared; written by atomic stores */
+    uintptr_t log[GC_MUTATOR_LOG];          /* holders, not yet in the heap's log */
 };
 
 /* ---- The run ---- */
