@@ -5,10 +5,14 @@
  */
 #define _POSIX_C_SOURCE 200809L /* NOLINT(bugprone-reserved-identifier) */
 
+#include "heap/heap.h"
 #include "support/graph.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* ---- Several ------------------------------------------------------------ */
 
@@ -339,6 +343,77 @@ static void heaps_on_several_threads_are_independent(void **state)
     }
 }
 
+/* ---- Their list, after a fork --------------------------------------------- */
+
+/* Whether the child ended well: one that spins is ended after ten seconds. */
+static bool ends_well(pid_t pid)
+{
+    int status = -1;
+
+    return waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+static void what_another_process_has_is_free(void **state)
+{
+    static struct gc_spin spin;
+    pid_t pid;
+
+    (void)state;
+    gc_spin_take(&spin);
+    pid = fork();
+    if (pid == 0) {
+        (void)alarm(10);
+        for (int i = 0; i < 2; i++) {
+            gc_spin_take(&spin);
+            gc_spin_give(&spin);
+        }
+        _exit(0);
+    }
+    assert_true(ends_well(pid));
+    gc_spin_give(&spin);
+    gc_spin_take(&spin);
+}
+
+static atomic_bool is_over;
+
+static void *list_all_the_time(void *data)
+{
+    struct gc_heap_range ranges[8];
+
+    while (!atomic_load(&is_over))
+        (void)gc_heaps_list(ranges, 8);
+    return data;
+}
+
+/* Who had the list when another thread forked is not there to give it. */
+static void a_child_makes_heaps_whoever_had_their_list(void **state)
+{
+    gc_options options = plain_options(MIB);
+    pthread_t thread;
+    bool well = true;
+
+    (void)state;
+    atomic_store(&is_over, false);
+    assert_int_equal(pthread_create(&thread, NULL, list_all_the_time, NULL), 0);
+    for (int i = 0; i < 20 && well; i++) {
+        pid_t pid = fork();
+
+        if (pid == 0) {
+            gc_heap *heap;
+
+            (void)alarm(10);
+            if (gc_heap_create(&options, &heap) != GC_OK)
+                _exit(1);
+            gc_heap_destroy(heap);
+            _exit(0);
+        }
+        well = ends_well(pid);
+    }
+    atomic_store(&is_over, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(well);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -356,6 +431,8 @@ int main(void)
         cmocka_unit_test(a_mutator_knows_its_heap),
         cmocka_unit_test(one_thread_after_another_may_use_a_heap),
         cmocka_unit_test(heaps_on_several_threads_are_independent),
+        cmocka_unit_test(what_another_process_has_is_free),
+        cmocka_unit_test(a_child_makes_heaps_whoever_had_their_list),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,37 +5,28 @@
  */
 #include "heap/heap.h"
 
+/* A fork may come at any moment, and its child finds the list whole: one store
+ * changes it. */
 static gc_heap *heaps;
-static bool is_busy;
-
-static void enter(void)
-{
-    while (__atomic_exchange_n(&is_busy, true, __ATOMIC_ACQUIRE)) {
-    }
-}
-
-static void leave(void)
-{
-    __atomic_store_n(&is_busy, false, __ATOMIC_RELEASE);
-}
+static struct gc_spin spin;
 
 void gc_heaps_add(gc_heap *heap)
 {
-    enter();
+    gc_spin_take(&spin);
     heap->next_heap = heaps;
-    heaps = heap;
-    leave();
+    __atomic_store_n(&heaps, heap, __ATOMIC_RELEASE);
+    gc_spin_give(&spin);
 }
 
 void gc_heaps_remove(gc_heap *heap)
 {
     gc_heap **link = &heaps;
 
-    enter();
+    gc_spin_take(&spin);
     while (*link != heap)
         link = &(*link)->next_heap;
     *link = heap->next_heap;
-    leave();
+    gc_spin_give(&spin);
 }
 
 size_t gc_heaps_list(struct gc_heap_range *ranges, size_t most)
@@ -43,10 +34,10 @@ size_t gc_heaps_list(struct gc_heap_range *ranges, size_t most)
     const gc_heap *heap;
     size_t count = 0;
 
-    enter();
+    gc_spin_take(&spin);
     for (heap = heaps; heap != NULL && count < most; heap = heap->next_heap)
         ranges[count++] =
             (struct gc_heap_range){heap->collector.tables.base, heap->collector.tables.bytes};
-    leave();
+    gc_spin_give(&spin);
     return count;
 }

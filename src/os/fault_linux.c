@@ -2,28 +2,20 @@
 #define _GNU_SOURCE
 #include "os/fault.h"
 
+#include "os/threads.h"
+
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
+/* One store changes the list: a signal, or a fork, may come at any moment. */
 static struct gc_fault_watcher *watchers;
 static struct sigaction previous;
-static bool is_busy; /* guards both */
+static struct gc_spin spin; /* guards both */
 
 /* Set while the previous handler runs: if that one calls us in turn, nobody is
  * left to ask. */
 static _Thread_local bool passing_on;
-
-static void enter(void)
-{
-    while (__atomic_exchange_n(&is_busy, true, __ATOMIC_ACQUIRE)) {
-    }
-}
-
-static void leave(void)
-{
-    __atomic_store_n(&is_busy, false, __ATOMIC_RELEASE);
-}
 
 void gc_fault_write(const char *text)
 {
@@ -106,22 +98,22 @@ static void uninstall(void)
 
 void gc_fault_watch(struct gc_fault_watcher *watcher)
 {
-    enter();
+    gc_spin_take(&spin);
     watcher->next = watchers;
-    watchers = watcher;
+    __atomic_store_n(&watchers, watcher, __ATOMIC_RELEASE);
     install();
-    leave();
+    gc_spin_give(&spin);
 }
 
 void gc_fault_unwatch(struct gc_fault_watcher *watcher)
 {
     struct gc_fault_watcher **link = &watchers;
 
-    enter();
+    gc_spin_take(&spin);
     while (*link != watcher)
         link = &(*link)->next;
     *link = watcher->next;
     if (watchers == NULL)
         uninstall();
-    leave();
+    gc_spin_give(&spin);
 }

@@ -37,12 +37,27 @@ bool gc_signal_wait_ns(struct gc_signal *signal, struct gc_lock *lock, uint64_t 
 
 void gc_signal_all(struct gc_signal *signal);
 
+/* A lock for moments, which is never made, so that a process has it from its
+ * beginning. In the child of a fork it is free, whoever had it in the parent: what
+ * it guards must be whole at each moment, as a list that one store changes is. */
+struct gc_spin {
+    int holder; /* the process whose thread has it; 0: none. Atomic */
+};
+
+void gc_spin_take(struct gc_spin *spin);
+void gc_spin_give(struct gc_spin *spin);
+
 /* How many threads can run at the same time, at least 1. */
 unsigned gc_os_cores(void);
 
 /* Has `ended` called, the one given last, when the calling thread ends; false if
  * that cannot be arranged. */
 bool gc_os_at_thread_end(void (*ended)(void));
+
+/* From here on the calling thread is not cancelled, until what this returned is
+ * given back: for calls that are points of cancellation, made with a lock held. */
+int gc_os_hold_cancels(void);
+void gc_os_let_cancels(int before);
 
 /* A thread of the library's own; it sees no signals. */
 struct gc_thread {

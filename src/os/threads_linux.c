@@ -72,39 +72,68 @@ void gc_signal_destroy(struct gc_signal *signal)
     (void)pthread_cond_destroy(&signal->condition);
 }
 
-/* A thread that was cancelled while it waits would keep the lock for ever. */
-void gc_signal_wait(struct gc_signal *signal, struct gc_lock *lock)
+/* A thread that was cancelled with a lock would keep it for ever. */
+int gc_os_hold_cancels(void)
 {
     int before;
 
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+    return before;
+}
+
+void gc_os_let_cancels(int before)
+{
+    (void)pthread_setcancelstate(before, NULL);
+}
+
+void gc_signal_wait(struct gc_signal *signal, struct gc_lock *lock)
+{
+    int before = gc_os_hold_cancels();
     int failed = pthread_cond_wait(&signal->condition, &lock->mutex);
 
     GC_CHECK(failed == 0, "OS3");
-    (void)pthread_setcancelstate(before, NULL);
+    gc_os_let_cancels(before);
 }
 
 bool gc_signal_wait_ns(struct gc_signal *signal, struct gc_lock *lock, uint64_t ns)
 {
     static const uint64_t ns_per_second = 1000000000;
     struct timespec end;
-    int before;
+    int before, failed;
 
     (void)clock_gettime(CLOCK_MONOTONIC, &end);
     ns += (uint64_t)end.tv_nsec;
     end.tv_sec += (time_t)(ns / ns_per_second);
     end.tv_nsec = (long)(ns % ns_per_second);
-    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
-    int failed = pthread_cond_timedwait(&signal->condition, &lock->mutex, &end);
-
+    before = gc_os_hold_cancels();
+    failed = pthread_cond_timedwait(&signal->condition, &lock->mutex, &end);
     GC_CHECK(failed == 0 || failed == ETIMEDOUT, "OS3");
-    (void)pthread_setcancelstate(before, NULL);
+    gc_os_let_cancels(before);
     return failed == 0;
 }
 
 void gc_signal_all(struct gc_signal *signal)
 {
     (void)pthread_cond_broadcast(&signal->condition);
+}
+
+/* A child has another number than its parent, which lives while it forks. */
+void gc_spin_take(struct gc_spin *spin)
+{
+    int own = (int)getpid(), holder = 0;
+
+    while (!__atomic_compare_exchange_n(&spin->holder, &holder, own, false, __ATOMIC_ACQUIRE,
+                                        __ATOMIC_RELAXED)) {
+        if (holder == own) {
+            holder = 0;
+            GC_RELAX();
+        }
+    }
+}
+
+void gc_spin_give(struct gc_spin *spin)
+{
+    __atomic_store_n(&spin->holder, 0, __ATOMIC_RELEASE);
 }
 
 unsigned gc_os_cores(void)
@@ -180,7 +209,9 @@ bool gc_os_thread_start(struct gc_thread *thread, void (*run)(void *data), void 
 
 void gc_os_thread_join(struct gc_thread *thread)
 {
+    int before = gc_os_hold_cancels();
     int failed = pthread_join(thread->id, NULL);
 
     GC_CHECK(failed == 0, "OS3");
+    gc_os_let_cancels(before);
 }
