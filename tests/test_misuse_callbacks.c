@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What callbacks may call: those of a collection nothing, visits what does not
- * collect, the limit callback all but what ends the mutator or the heap.
+ * What callbacks may call: those of a collection nothing, visits what neither
+ * collects nor waits for other threads, the limit callback all but what ends the
+ * mutator or the heap.
  */
 #include "base/annotate.h"
 #include "support/calls.h"
@@ -98,8 +99,8 @@ static void visit_and_call(void)
 static void visits_may_not_collect(void **state)
 {
     (void)state;
-    expect_refused(CALL_INLINE | CALL_POLLS | CALL_COLLECTS | CALL_DETACHES, visit_and_call,
-                   NOT_FROM_HERE);
+    expect_refused(CALL_INLINE | CALL_POLLS | CALL_COLLECTS | CALL_DETACHES | CALL_FORKS,
+                   visit_and_call, NOT_FROM_HERE);
 }
 
 static void visit_with_nothing(void)

@@ -68,7 +68,8 @@ STRATA_API void gc_fork_child(gc_heap *heap);
 /* Has fork() call these three for the heap until it is destroyed, by
  * pthread_atfork. Handlers of the embedder's own that use the heap are
  * registered after this was called first in the process. Calling it twice does
- * nothing more. Returns GC_OK or GC_NO_MEMORY.
+ * nothing more. Returns GC_OK or GC_NO_MEMORY. Misuse from callbacks of a
+ * collection or a visit.
  * GC       never collects; others may, in all heaps of this thread.
  * Thread   any. */
 STRATA_API gc_status gc_fork_follow(gc_heap *heap);

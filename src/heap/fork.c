@@ -21,14 +21,20 @@ static struct gc_world *world_of(gc_heap *heap)
     return &heap->collector.world;
 }
 
-static void hold(gc_heap *heap)
+/* Another thread that forks may wait for the end of a visit. */
+static void check_no_visit(gc_heap *heap, const char *function)
 {
     const gc_mutator *own;
 
-    gc_check_heap(heap, "gc_fork_prepare");
+    gc_check_heap(heap, function);
     own = gc_world_own(world_of(heap));
     if (own != NULL && own->visits != 0)
-        gc_misuse("gc_fork_prepare", gc_not_from_here);
+        gc_misuse(function, gc_not_from_here);
+}
+
+static void hold(gc_heap *heap)
+{
+    check_no_visit(heap, "gc_fork_prepare");
     gc_world_hold(world_of(heap));
     heap->is_prepared = true;
 }
@@ -102,7 +108,14 @@ static void take_registry(void *data)
 /* Whoever holds it may be waiting for this thread to stop. */
 static void lock_registry(void)
 {
+    gc_inside++;
     gc_thread_wait(take_registry, NULL);
+}
+
+static void unlock_registry(void)
+{
+    gc_lock_give(&registry);
+    gc_inside--;
 }
 
 static void prepare_all(void)
@@ -118,7 +131,7 @@ static void release_all(void)
 {
     for (gc_heap *heap = followed; heap != NULL; heap = heap->next_followed)
         gc_fork_parent(heap);
-    gc_lock_give(&registry);
+    unlock_registry();
 }
 
 /* helgrind is told of all locks before one is taken anew: their order is another. */
@@ -131,13 +144,14 @@ static void release_all_in_child(void)
     GC_LOCK_IS_GIVEN(&registry.mutex);
     if (!gc_lock_create(&registry))
         gc_misuse("gc_fork_child", "the system has no lock for the heaps");
+    gc_inside--;
 }
 
 gc_status gc_fork_follow(gc_heap *heap)
 {
     gc_status status;
 
-    gc_check_heap(heap, "gc_fork_follow");
+    check_no_visit(heap, "gc_fork_follow");
     lock_registry();
     is_installed = is_installed || gc_os_at_fork(prepare_all, release_all, release_all_in_child);
     if (is_installed && !heap->is_followed) {
@@ -146,7 +160,7 @@ gc_status gc_fork_follow(gc_heap *heap)
         followed = heap;
     }
     status = is_installed ? GC_OK : GC_NO_MEMORY;
-    gc_lock_give(&registry);
+    unlock_registry();
     return status;
 }
 
@@ -160,5 +174,5 @@ void gc_heap_unfollow(gc_heap *heap)
     while (*link != heap)
         link = &(*link)->next_followed;
     *link = heap->next_followed;
-    gc_lock_give(&registry);
+    unlock_registry();
 }

@@ -37,8 +37,8 @@ struct gc_run {
     uint32_t block; /* the first; GC_NO_BLOCK if none is open */
     uint32_t line;  /* where to look for the block's next hole */
     bool whole;     /* the block was wholly free */
-    /* Mutators' runs. Their thread alone writes the first two, the second of them
-     * without the lock, by atomic stores. */
+    /* Mutators' runs. Their thread writes the first two without the lock, the second
+     * by atomic stores, for others read it; whoever ends the run, with the lock. */
     uintptr_t end;   /* of the room that is open: in the block being filled, at most `limit` */
     size_t skipped;  /* bytes of red zones, and at blocks' ends, which count as unused */
     uint32_t near;   /* block to take next, if it is free, */

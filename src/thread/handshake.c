@@ -43,6 +43,10 @@ GC_SIGNAL_SAFE_LOCAL volatile int gc_inside;
 /* The mutators of this thread, one for each heap. */
 static _Thread_local struct gc_mutator *own_mutators;
 
+/* Waits that it is in, one within another: what a visit calls may wait, too. Each
+ * unparks what it has parked, and no other. */
+static _Thread_local unsigned waits;
+
 bool gc_world_create(struct gc_world *world, void (*ended)(struct gc_mutator *mutator))
 {
     *world = (struct gc_world){.ended = ended, .cores = gc_os_cores()};
@@ -130,12 +134,13 @@ static void await_release(struct gc_mutator *mutator)
 /* Parks in every heap in which the thread runs. */
 static void park_all(struct gc_stack_top top)
 {
+    waits++;
     for (struct gc_mutator *mutator = own_mutators; mutator != NULL;
          mutator = mutator->next_of_thread) {
         if (gc_mutator_is_parked(mutator))
             continue;
         mutator->top = top;
-        mutator->aside = true;
+        mutator->aside = waits;
         park(mutator);
     }
 }
@@ -144,17 +149,17 @@ static void park_again(const struct gc_mutator *end)
 {
     for (struct gc_mutator *mutator = own_mutators; mutator != end;
          mutator = mutator->next_of_thread)
-        if (mutator->aside)
+        if (mutator->aside == waits)
             park(mutator);
 }
 
-/* Unparks what park_all parked: all, or, while one must wait, none. */
+/* Unparks what the last park_all parked: all, or, while one must wait, none. */
 static void unpark_all(void)
 {
     struct gc_mutator *mutator = own_mutators;
 
     while (mutator != NULL) {
-        if (mutator->aside && !try_unpark(mutator)) {
+        if (mutator->aside == waits && !try_unpark(mutator)) {
             park_again(mutator);
             await_release(mutator);
             mutator = own_mutators;
@@ -163,7 +168,9 @@ static void unpark_all(void)
         }
     }
     for (mutator = own_mutators; mutator != NULL; mutator = mutator->next_of_thread)
-        mutator->aside = false;
+        if (mutator->aside == waits)
+            mutator->aside = 0;
+    waits--;
 }
 
 /* ---- Coming and going ---- */
@@ -266,9 +273,12 @@ static void request(struct gc_world *world, struct gc_mutator *stopper)
     __atomic_store_n(&world->spins, others < world->cores ? SPINS : 0, __ATOMIC_RELAXED);
 }
 
-/* Names those that are late, each once. */
+/* Names those that are late, each once. The lock is held while the embedder is told,
+ * who may do what is a point of cancellation. */
 static void name_late(struct gc_world *world, uint64_t waited_ns)
 {
+    int cancels = gc_os_hold_cancels();
+
     for (struct gc_mutator *mutator = world->mutators; mutator != NULL; mutator = mutator->next) {
         unsigned watching = gc_mutator_watching(mutator) & (GC_WATCH_STOP | GC_WATCH_PARKED);
 
@@ -277,6 +287,7 @@ static void name_late(struct gc_world *world, uint64_t waited_ns)
         mutator->was_named = true;
         world->late(world, mutator, waited_ns);
     }
+    gc_os_let_cancels(cancels);
 }
 
 static void spin_for_stops(struct gc_world *world)
@@ -383,10 +394,12 @@ void gc_world_loosen(struct gc_mutator *stopper)
     gc_inside--;
 }
 
-/* The frame that froze the stack is still there. */
+/* The frame that froze the stack is still there. A wait in between has parked and
+ * unparked the mutator; it is again this stop's to unpark. */
 void gc_world_tighten(struct gc_mutator *stopper)
 {
     gc_inside++;
+    stopper->aside = waits;
     park(stopper);
     gc_world_lock(stopper->world);
     __atomic_store_n(&stopper->world->collecting, gc_os_thread(), __ATOMIC_RELAXED);
@@ -453,9 +466,11 @@ static void wait_frozen(struct gc_stack_top top, void *data)
 {
     const struct waiting *waiting = data;
 
+    gc_inside++;
     park_all(top);
     waiting->await(waiting->data);
     unpark_all();
+    gc_inside--;
 }
 
 void gc_thread_wait(void (*await)(void *data), void *data)
@@ -497,8 +512,8 @@ static void unpark_frozen(struct gc_stack_top top, void *data)
     struct gc_mutator *mutator = data;
 
     gc_inside++;
-    mutator->aside = true;
     park_all(top);
+    mutator->aside = waits;
     unpark_all();
     gc_inside--;
 }

@@ -54,7 +54,8 @@ struct gc_mutator {
     struct gc_world *world;
     struct gc_mutator *next; /* in the world, or of those detached; under the lock */
     struct gc_mutator *next_of_thread;
-    struct gc_run run; /* shared; but for its end, changed under the lock. Its bump is stale */
+    struct gc_run run; /* shared; changed under the lock, but its end, `skipped` and bump, which is
+                          stale, by its thread without it */
     uintptr_t thread;
     uintptr_t stack_base;           /* of the stack it runs on: highest address, exclusive */
     uintptr_t home_base;            /* the same of the thread's own */
@@ -62,7 +63,7 @@ struct gc_mutator {
     struct gc_coroutine *coroutine; /* whose stack it runs on; NULL: the thread's own */
     struct gc_left home;            /* what the thread's own was left with, meanwhile */
     unsigned watching;              /* shared; atomic */
-    bool aside;                     /* parked by a slow path, not by the embedder */
+    unsigned aside;                 /* the wait (handshake.c) that parked it; 0: none did */
     bool in_limit_callback;
     bool callback_collected;         /* ... and a full collection was tried in it */
     bool was_named;                  /* by the watchdog, in this stop */
