@@ -374,6 +374,40 @@ static void a_thread_may_end_on_a_coroutine(void **state)
     gc_coroutine_unregister(world->mutator, coroutine);
 }
 
+static struct node *stale;
+static gc_frame stale_frame = {NULL, (void *const[]){&stale}, 1};
+
+/* Leaves a stack with a frame pushed, comes back, and pops it: then the frame's
+ * memory is used for something else. */
+static void end_after_a_frame(gc_heap *heap, size_t index, void *data)
+{
+    gc_mutator *mutator = attach(heap);
+
+    (void)index;
+    gc_coroutine_switch(mutator, data);
+    gc_frame_push(mutator, &stale_frame);
+    gc_coroutine_switch(mutator, NULL);
+    gc_coroutine_switch(mutator, data);
+    gc_frame_pop(mutator, &stale_frame);
+    stale = make_node(mutator, 1);
+}
+
+/* They were as it was last left, and collections wrote through them. */
+static void frames_go_with_the_thread_that_ends_on_a_coroutine(void **state)
+{
+    struct world *world = *state;
+    gc_coroutine *coroutine =
+        gc_coroutine_register(world->mutator, some_stack, sizeof some_stack, GC_EXACT);
+
+    run_threads(world, 1, end_after_a_frame, coroutine);
+    gc_collect(world->mutator, GC_OLD, NULL);
+    assert_int_equal(count_objects(world->mutator, &node_type), 0);
+    gc_coroutine_switch(world->mutator, coroutine);
+    assert_null(gc_frame_top(world->mutator));
+    gc_coroutine_switch(world->mutator, NULL);
+    gc_coroutine_unregister(world->mutator, coroutine);
+}
+
 static void they_leave_in_any_order(void **state)
 {
     static const int orders[][3] = {{0, 1, 2}, {2, 1, 0}, {1, 0, 2}};
@@ -422,6 +456,7 @@ int main(void)
         cmocka_unit_test(those_left_go_with_the_heap),
         TEST(a_finalizer_may_leave_its_stack),
         TEST(a_thread_may_end_on_a_coroutine),
+        TEST(frames_go_with_the_thread_that_ends_on_a_coroutine),
         TEST(they_leave_in_any_order),
         cmocka_unit_test_setup_teardown(they_leave_in_any_order, ambiguous_setup, world_teardown),
         cmocka_unit_test(without_memory_none_is_registered),

@@ -44,6 +44,10 @@ void gc_mutator_switch(struct gc_mutator *mutator, struct gc_coroutine *to)
     mutator->coroutine = to;
     mutator->stack_base = to == NULL ? mutator->home_base : to->base;
     mutator->fast.frames = to == NULL ? home->frames : to->left.frames;
+    if (to != NULL) { /* Y1: the thread may end on it */
+        to->left.frames = NULL;
+        to->left.top = (struct gc_stack_top){0};
+    }
     if (from != NULL)
         __atomic_store_n(&from->on, NULL, __ATOMIC_RELEASE);
 }

@@ -3,7 +3,8 @@
  * Stacks that the embedder owns, and a thread's own while it is on one of them.
  *
  * Y1  A coroutine that a mutator is on (`on`) has neither frames nor a top: they
- *     are the mutator's. Of the others both are as they were left.
+ *     are the mutator's. Of the others both are as they were left; one on which a
+ *     thread ended has none.
  */
 #ifndef STRATA_COROUTINES_H
 #define STRATA_COROUTINES_H
