@@ -315,6 +315,26 @@ static void free_memory_waits_as_long_as_is_asked(void **state)
 
 /* A spike of 300 MiB, of which `kept` per cent stay, then two full
  * collections: what the process holds more than before. */
+/* Each of its parts did. */
+static void a_compaction_counts_once_for_how_long_memory_waits(void **state)
+{
+    gc_options options = plain_options(MIB);
+    struct world *world;
+    uint8_t age;
+
+    (void)state;
+    options.decommit_delay = 200;
+    world = world_make(&options);
+    add_items(world, 100000, 100, 200);
+    make_old(world);
+    drop_items(world, 50);
+    gc_collect(world->mutator, GC_OLD, NULL);
+    age = world->heap->collector.demand_age;
+    gc_compact(world->mutator, NULL);
+    assert_int_equal(world->heap->collector.demand_age, age + 1);
+    world_end(world);
+}
+
 static void check_resident(uint64_t share, size_t bytes)
 {
     size_t base = resident_bytes();
@@ -387,6 +407,7 @@ int main(void)
         cmocka_unit_test(gc_compact_twice_moves_little_the_second_time),
         cmocka_unit_test(gc_trim_gives_free_memory_back_at_once),
         cmocka_unit_test(free_memory_waits_as_long_as_is_asked),
+        cmocka_unit_test(a_compaction_counts_once_for_how_long_memory_waits),
         cmocka_unit_test(memory_that_was_given_back_reads_as_zero),
         cmocka_unit_test(resident_memory_falls_after_a_spike),
         cmocka_unit_test(resident_memory_falls_when_a_lifetime_ends_at_once),

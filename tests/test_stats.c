@@ -3,6 +3,7 @@
  * The statistics against what the test counts itself: by walking the heap, by
  * adding up what it allocated, by adding up the reports.
  */
+#include "heap/heap.h"
 #include "support/graph.h"
 
 #include <string.h>
@@ -172,6 +173,26 @@ static void allocated_bytes_count_large_objects(void **state)
     world_end(world);
 }
 
+/* A run of pinning blocks is a block, of which little is used. */
+static void allocated_bytes_count_what_is_born_pinned(void **state)
+{
+    static const gc_type pinned = {.name = "pinned",
+                                   .size = 200,
+                                   .object_bytes = GC_OUT_OF_LINE,
+                                   .kind = GC_KIND_LEAF,
+                                   .flags = GC_TYPE_PINNED,
+                                   .alignment = 8};
+    struct world *world = make_plain(MIB);
+    size_t sum = 0;
+
+    (void)state;
+    for (int i = 0; i < 10; i++)
+        sum += bytes_of(make_object(world->mutator, &pinned));
+    assert_in_range(stats_of(world->heap).allocated_bytes, sum, sum + KIB);
+    assert_in_range(gc_count(world->heap, GC_YOUNG), sum, sum + KIB);
+    world_end(world);
+}
+
 static void allocated_bytes_never_fall(void **state)
 {
     struct world *world = make_plain(256 * KIB);
@@ -284,6 +305,53 @@ static void pinned_objects_are_those_of_the_last_collection(void **state)
     world_end(world);
 }
 
+static size_t parts, first_overflows, overflows;
+
+static void add_overflows(struct gc_collector *collector, enum gc_phase phase)
+{
+    if (phase != GC_PHASE_SWEPT)
+        return;
+    overflows += collector->tracer.counts.overflows;
+    if (parts++ == 0)
+        first_overflows = overflows;
+}
+
+/* A list whose nodes have one more each, on one side or on the other: whichever a
+ * trace follows first, one of the two fills its stack. */
+static struct node *build_comb(struct world *world, size_t length, bool mirrored)
+{
+    struct node *comb = NULL, *tooth = NULL, *node;
+
+    GC_FRAME(world->mutator, frame, &comb, &tooth);
+    for (size_t i = 0; i < length; i++) {
+        tooth = make_node(world->mutator, i);
+        node = make_node(world->mutator, i);
+        node->left = mirrored ? comb : tooth;
+        node->right = mirrored ? tooth : comb;
+        comb = node;
+    }
+    gc_frame_pop(world->mutator, &frame);
+    return comb;
+}
+
+/* Those of the last part alone were. */
+static void overflows_in_all_parts_of_a_compaction_are_counted(void **state)
+{
+    struct world *world = make_stressed("stress=tiny-stack");
+    uint64_t before;
+
+    (void)state;
+    world->root[0] = build_comb(world, 2000, false);
+    world->root[1] = build_comb(world, 2000, true);
+    parts = overflows = 0;
+    world->heap->collector.on_phase = add_overflows;
+    before = stats_of(world->heap).mark_overflows;
+    gc_compact(world->mutator, NULL);
+    assert_true(parts >= 2 && first_overflows > 0);
+    assert_int_equal(stats_of(world->heap).mark_overflows - before, overflows);
+    world_end(world);
+}
+
 /* ---- The call itself ---------------------------------------------------- */
 
 static void a_wrong_size_is_refused(void **state)
@@ -312,10 +380,12 @@ int main(void)
         cmocka_unit_test(large_bytes_are_those_of_large_objects),
         cmocka_unit_test(allocated_bytes_are_those_handed_out),
         cmocka_unit_test(allocated_bytes_count_large_objects),
+        cmocka_unit_test(allocated_bytes_count_what_is_born_pinned),
         cmocka_unit_test(allocated_bytes_never_fall),
         cmocka_unit_test(statistics_are_the_sums_of_the_reports),
         cmocka_unit_test(the_histogram_counts_every_pause_once),
         cmocka_unit_test(pinned_objects_are_those_of_the_last_collection),
+        cmocka_unit_test(overflows_in_all_parts_of_a_compaction_are_counted),
         cmocka_unit_test(a_wrong_size_is_refused),
     };
 

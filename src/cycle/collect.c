@@ -179,6 +179,13 @@ static void account(struct gc_collector *collector)
     stats->pauses[pause_bucket(last->pause_ns)]++;
     collector->stats.moved_bytes += last->moved_bytes;
     collector->stats.pinned_objects = counts->pinned_objects;
+}
+
+/* Of each part, for the next one's trace counts anew. */
+static void account_failures(struct gc_collector *collector)
+{
+    const struct gc_trace_counts *counts = &collector->tracer.counts;
+
     collector->stats.mark_overflows += counts->overflows;
     collector->stats.copy_failures += counts->copy_failures;
 }
@@ -216,11 +223,12 @@ static void pace(struct gc_collector *collector, unsigned generation, size_t you
 }
 
 /* The most that the heap held of late: what it may need again. A higher mark
- * stands for `decommit_delay` full collections. */
+ * stands for `decommit_delay` full collections, of which each counts once, however
+ * many its parts. */
 static size_t recent_demand(struct gc_collector *collector, const struct gc_request *request,
                             size_t condemned)
 {
-    if (condemned < collector->demand && !request->again)
+    if (condemned < collector->demand && !request->again && !request->compact)
         collector->demand_age++;
     if (condemned >= collector->demand || collector->demand_age >= collector->decommit_delay) {
         collector->demand = condemned;
@@ -315,6 +323,7 @@ void gc_cycle_run(struct gc_collector *collector, const struct gc_request *reque
     pace(collector, request->generation, young, middle, false);
     decommit(collector, request, condemned);
     report(collector, request, condemned, started);
+    account_failures(collector);
     add_earlier_parts(collector);
     if (request->goes_on)
         collector->earlier_parts = collector->last;

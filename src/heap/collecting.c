@@ -217,10 +217,13 @@ gc_status gc_threshold_set(gc_heap *heap, unsigned generation, size_t value)
 
 size_t gc_heap_young_bytes(const gc_heap *heap)
 {
-    const struct gc_run *idle = &heap->collector.idle_run;
-    size_t bytes = heap->collector.spaces.handed_bytes - gc_run_unused(idle, idle->bump);
-    const gc_mutator *mutator = heap->collector.world.mutators;
+    const struct gc_collector *collector = &heap->collector;
+    const struct gc_run *idle = &collector->idle_run, *pinned = collector->born_pinned;
+    size_t bytes = collector->spaces.handed_bytes - gc_run_unused(idle, idle->bump);
+    const gc_mutator *mutator = collector->world.mutators;
 
+    for (int kind = 0; kind <= GC_BLOCK_AMBIGUOUS; kind++)
+        bytes -= gc_run_unused(&pinned[kind], pinned[kind].bump);
     for (; mutator != NULL; mutator = mutator->next)
         bytes -= gc_mutator_unused(mutator);
     return bytes;

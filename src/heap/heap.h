@@ -135,8 +135,8 @@ void gc_heap_collect(gc_heap *heap, unsigned generation, gc_reason reason);
 /* Runs a full collection, then one that moves all together. The same. */
 void gc_heap_compact(gc_heap *heap, gc_reason reason);
 
-/* Bytes handed out to mutators and since used: not what their runs still hold.
- * The lock is held. */
+/* Bytes handed out to mutators and since used: not what runs still hold, their own
+ * and those of what is born pinned. The lock is held. */
 size_t gc_heap_young_bytes(const gc_heap *heap);
 
 /* The object in which the word's predecessor lies, or 0; also while other
