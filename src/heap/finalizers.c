@@ -150,7 +150,8 @@ static bool is_draining(const gc_mutator *mutator, uintptr_t frame)
     return mutator->draining != 0;
 }
 
-/* Runs at most `budget` (0: all) of those registered up to `last`. */
+/* Runs at most `budget` (0: all) of those registered up to `last`. A safepoint within
+ * one of them was not the time for the others: what is left is due at the next. */
 static size_t drain(gc_mutator *mutator, size_t budget, uint64_t last)
 {
     struct gc_call *call;
@@ -163,6 +164,7 @@ static size_t drain(gc_mutator *mutator, size_t budget, uint64_t last)
         run_call(mutator, call);
         count++;
     }
+    gc_heap_watch_for_finalizers(mutator->heap);
     gc_heap_unlock(mutator->heap);
     mutator->draining = 0;
     return count;
