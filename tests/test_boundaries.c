@@ -173,6 +173,16 @@ static void push(struct seeded *s)
     (void)gc_lane_push(&collector_of(s)->tracer.stack, (uintptr_t)s->node);
 }
 
+static void queue_edge(struct seeded *s)
+{
+    gc_ring_put(&collector_of(s)->tracer.edges, (uintptr_t)s->node);
+}
+
+static void begin_array(struct seeded *s)
+{
+    collector_of(s)->tracer.card_scan_count = 1;
+}
+
 static void open_block(struct seeded *s)
 {
     tables_of(s)->blocks[block_of(s, s->node)].flags |= GC_BLOCK_OPEN;
@@ -195,6 +205,7 @@ static const struct corruption corruptions[] = {
     {GC_PHASE_CONDEMNED, evacuate_what_is_pinned, "but holds what must not move"},
     {GC_PHASE_CONDEMNED, part_from_its_head, "has a state that is not its large object's"},
     {GC_PHASE_PINNED, make_large, "has an action that is not its kind's"},
+    {GC_PHASE_PINNED, queue_edge, "edges wait at a phase's end"},
     {GC_PHASE_MARKED, leave_what_is_marked, "has marks, but is not condemned"},
     {GC_PHASE_MARKED, forget_pins, "is evacuated, but has marks and no pins"},
     {GC_PHASE_MARKED, forward_what_is_marked, "is marked where it was, and has moved"},
@@ -204,6 +215,8 @@ static const struct corruption corruptions[] = {
     {GC_PHASE_MARKED, push, "the mark stack is not empty at a phase's end"},
     {GC_PHASE_TRACED, refer_to_dead, "leads to an object that the trace did not reach"},
     {GC_PHASE_TRACED, push, "the mark stack is not empty at a phase's end"},
+    {GC_PHASE_TRACED, queue_edge, "edges wait at a phase's end"},
+    {GC_PHASE_TRACED, begin_array, "edges wait at a phase's end"},
     {GC_PHASE_TRACED, list_the_dead, "it is in a list, and does not survive there"},
     {GC_PHASE_TRACED, watch_the_dead, "its referent does not survive, or has moved"},
     {GC_PHASE_SETTLED, open_block, "is open when the trace has ended"},

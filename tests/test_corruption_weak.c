@@ -281,6 +281,16 @@ static void stack_left(struct seeded *s)
     s->collector->tracer.stack.count = 1;
 }
 
+static void edge_left(struct seeded *s)
+{
+    s->collector->tracer.edges.count = 1;
+}
+
+static void card_scan_left(struct seeded *s)
+{
+    s->collector->tracer.card_scan_count = 1;
+}
+
 static void aside_left(struct seeded *s)
 {
     s->collector->tracer.ephemerons.pending.count = 1;
@@ -366,6 +376,8 @@ static const struct corruption of_weak[] = {
     {"class object of a frozen type not frozen", frozen_class_too_young,
      "class object of {object}: it is younger than its type's list", false},
     {"mark stack left", stack_left, "heap: the mark stack is not empty between collections", false},
+    {"edge left", edge_left, "heap: edges wait between collections", false},
+    {"array half scanned", card_scan_left, "heap: edges wait between collections", false},
     {"ephemerons left aside", aside_left, "heap: ephemerons are put aside between collections",
      false},
     {"pairs left aside", pairs_left, "heap: ephemerons are put aside between collections", false},

@@ -65,6 +65,10 @@ size_t gc_verify_boundary(struct gc_collector *collector, enum gc_phase phase);
 
 /* ---- For all parts ---- */
 
+/* Whether edges wait for a trace, but for what is on its stack: its own, or those of
+ * a team between two of its phases (J1). */
+bool gc_verify_edges_wait(const struct gc_collector *collector);
+
 typedef void gc_verify_object_fn(uintptr_t object, void *verifier);
 
 /* Calls `visit` for each object of the heap. */

@@ -72,10 +72,29 @@ static void verify_condemned(struct gc_verifier *verifier, bool is_unmarked)
     }
 }
 
-static void verify_stack(struct gc_verifier *verifier)
+static bool is_busy(const struct gc_worker *worker)
 {
-    if (verifier->collector->tracer.stack.count != 0)
+    return worker->tracer.stack.count != 0 || worker->tracer.edges.count != 0 ||
+           worker->left.count != 0 || worker->received != NULL || worker->inbox != NULL;
+}
+
+bool gc_verify_edges_wait(const struct gc_collector *collector)
+{
+    const struct gc_tracer *tracer = &collector->tracer;
+    const struct gc_team *team = &collector->team;
+
+    for (unsigned i = 0; team->helpers > 0 && i <= team->helpers; i++)
+        if (is_busy(&team->workers[i]))
+            return true;
+    return tracer->edges.count != 0 || tracer->card_scan_count != 0;
+}
+
+static void verify_stack(struct gc_verifier *verifier, bool may_hold_pinned)
+{
+    if (verifier->collector->tracer.stack.count != 0 && !may_hold_pinned)
         gc_fault_heap(verifier, "the mark stack is not empty at a phase's end");
+    if (gc_verify_edges_wait(verifier->collector))
+        gc_fault_heap(verifier, "edges wait at a phase's end");
 }
 
 /* ---- Marked ---- */
@@ -239,8 +258,7 @@ size_t gc_verify_boundary(struct gc_collector *collector, enum gc_phase phase)
 {
     struct gc_verifier verifier = {.collector = collector, .tables = &collector->tables};
 
-    if (phase != GC_PHASE_PINNED)
-        verify_stack(&verifier);
+    verify_stack(&verifier, phase == GC_PHASE_PINNED);
     if (phase == GC_PHASE_CONDEMNED || phase == GC_PHASE_PINNED)
         verify_condemned(&verifier, phase == GC_PHASE_CONDEMNED);
     if (phase == GC_PHASE_MARKED || phase == GC_PHASE_TRACED) {
