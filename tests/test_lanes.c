@@ -115,6 +115,56 @@ static void a_lane_that_cannot_shrink_keeps_its_memory(void **state)
     gc_lane_destroy(&lane);
 }
 
+static void a_lane_grows_to_its_limit_and_may_grow_again(void **state)
+{
+    struct gc_lane lane;
+
+    (void)state;
+    assert_true(gc_lane_create(&lane, WORDS, 1));
+    gc_lane_limit(&lane, page_words() + 1);
+    assert_int_equal(lane.capacity, 2 * page_words());
+    fill(&lane, 2 * page_words());
+    assert_false(gc_lane_push(&lane, 7));
+    assert_int_equal(lane.committed, 2 * page_words());
+    gc_lane_limit(&lane, 2 * (size_t)WORDS);
+    assert_int_equal(lane.capacity, WORDS);
+    fill(&lane, WORDS - 2 * page_words());
+    gc_lane_destroy(&lane);
+    assert_true(fault_is_clean());
+}
+
+static void a_limit_gives_back_but_what_the_lane_holds(void **state)
+{
+    struct gc_lane lane;
+
+    (void)state;
+    assert_true(gc_lane_create(&lane, WORDS, WORDS));
+    fill(&lane, page_words() + 1);
+    fault_arm(0, 1, FAULT_DECOMMIT);
+    gc_lane_limit(&lane, 1);
+    assert_int_equal(fault_failed(), 1);
+    assert_int_equal(lane.capacity, WORDS);
+    fault_disarm();
+    gc_lane_limit(&lane, 1);
+    assert_int_equal(lane.committed, 2 * page_words());
+    assert_int_equal(lane.capacity, 2 * page_words());
+    assert_int_equal(lane.count, page_words() + 1);
+    lane.count = 0;
+    gc_lane_limit(&lane, 1);
+    assert_int_equal(lane.capacity, page_words());
+    gc_lane_destroy(&lane);
+}
+
+static void a_lane_that_was_not_made_stays_so(void **state)
+{
+    struct gc_lane lane = {.words = NULL};
+
+    (void)state;
+    gc_lane_limit(&lane, WORDS);
+    assert_int_equal(lane.capacity, 0);
+    assert_int_equal(fault_calls(), 0);
+}
+
 static void a_lane_without_memory_is_not_made(void **state)
 {
     struct gc_lane lane;
@@ -137,6 +187,9 @@ int main(void)
         FAULTY(a_lane_that_cannot_grow_is_as_it_was),
         FAULTY(a_lane_shrinks_to_what_is_to_be_kept),
         FAULTY(a_lane_that_cannot_shrink_keeps_its_memory),
+        FAULTY(a_lane_grows_to_its_limit_and_may_grow_again),
+        FAULTY(a_limit_gives_back_but_what_the_lane_holds),
+        FAULTY(a_lane_that_was_not_made_stays_so),
         FAULTY(a_lane_without_memory_is_not_made),
     };
 

@@ -18,7 +18,7 @@ enum {
     HUGE_FROM_BYTES = 32 << 20 /* heaps this large ask for huge pages */
 };
 
-/* What all lanes have committed, or may: neither passes the reserve. */
+/* What all lanes have committed, or may. */
 static size_t lane_words(const struct gc_collector *collector, bool at_most)
 {
     const struct gc_remembered *remembered = &collector->remembered;
@@ -59,6 +59,32 @@ void gc_heap_count_overhead(gc_heap *heap)
         collector->blocks.chunk_count * sizeof(struct gc_chunk);
 }
 
+/* ---- Lanes, in proportion to the limit: how many words ---- */
+
+static size_t stack_words(size_t limit, unsigned stress)
+{
+    if (stress & GC_STRESS_TINY_STACK)
+        return 1;
+    return gc_max(limit / sizeof(uintptr_t) / STACK_SHARE, LEAST_LANE);
+}
+
+static size_t set_words(size_t limit)
+{
+    return gc_max(limit / sizeof(uintptr_t) / LANE_SHARE, LEAST_LANE);
+}
+
+void gc_heap_limit_lanes(gc_heap *heap)
+{
+    struct gc_collector *collector = &heap->collector;
+    size_t limit = collector->blocks.limit_bytes;
+
+    gc_lane_limit(&collector->tracer.stack, stack_words(limit, collector->stress));
+    gc_remembered_limit(&collector->remembered, set_words(limit));
+    gc_heap_count_overhead(heap);
+}
+
+/* ---- Creation ---- */
+
 static void set_limits(gc_heap *heap)
 {
     gc_heap_limit(heap, gc_min(heap->options.hard_limit, heap->collector.range_bytes));
@@ -83,16 +109,13 @@ static void set_pace(gc_heap *heap)
 static bool reserve_memory(struct gc_collector *collector, const struct gc_settings *settings,
                            size_t bytes)
 {
-    size_t limit_words = gc_min(settings->options.hard_limit, bytes) / sizeof(uintptr_t);
-    size_t stack = gc_max(limit_words / STACK_SHARE, LEAST_LANE);
-    size_t lane = gc_max(limit_words / LANE_SHARE, LEAST_LANE);
+    size_t limit = gc_min(settings->options.hard_limit, bytes);
+    size_t stack = stack_words(limit, settings->stress), lane = set_words(limit);
     bool hardens = settings->options.harden == GC_HARDEN_ON;
     uint64_t key[2];
 
     if (hardens && !gc_os.random(key, sizeof key))
         return false;
-    if (settings->stress & GC_STRESS_TINY_STACK)
-        stack = 1;
     collector->range = gc_os.reserve(bytes, GC_CHUNK_BYTES);
     collector->range_bytes = bytes;
     if (collector->range == NULL ||

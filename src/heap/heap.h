@@ -162,8 +162,13 @@ void gc_heap_watch_for_finalizers(gc_heap *heap);
 /* Runs what is queued and left, if the heap is to do so. Nobody is attached. */
 void gc_heap_finalize_all(gc_heap *heap);
 
-/* Bytes that the heap holds besides blocks and their tables. */
+/* Bytes that the heap holds besides blocks and their tables, and room for more of
+ * them in a collection. The lock is held. */
 void gc_heap_count_overhead(gc_heap *heap);
+
+/* Lets lanes grow as far as the limit has room for them, and counts anew. The lock
+ * is held, and no collection under way. */
+void gc_heap_limit_lanes(gc_heap *heap);
 
 /* ---- All heaps (heaps.c). Thread: any. ---- */
 

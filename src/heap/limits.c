@@ -18,17 +18,24 @@ void gc_heap_limit(gc_heap *heap, size_t hard)
     blocks->reserve_bytes = gc_max(hard / RESERVE_SHARE, GC_BLOCK_BYTES);
 }
 
+static bool may_be_hard(gc_heap *heap, size_t hard)
+{
+    gc_heap_count_overhead(heap);
+    return hard >= GC_LEAST_LIMIT && hard >= gc_blocks_committed(&heap->collector.blocks) &&
+           hard <= heap->collector.range_bytes;
+}
+
 gc_status gc_limit_set(gc_heap *heap, size_t soft, size_t hard)
 {
     bool good;
 
     gc_check_attached(heap, "gc_limit_set");
     gc_heap_lock(heap);
-    good = hard == 0 ||
-           (hard >= GC_LEAST_LIMIT && hard >= gc_blocks_committed(&heap->collector.blocks) &&
-            hard <= heap->collector.range_bytes);
-    if (good && hard != 0)
+    good = hard == 0 || may_be_hard(heap, hard);
+    if (good && hard != 0) {
         gc_heap_limit(heap, hard);
+        gc_heap_limit_lanes(heap);
+    }
     if (good && soft != 0)
         heap->options.soft_limit = heap->collector.soft_limit = soft;
     gc_heap_unlock(heap);

@@ -8,10 +8,15 @@ static size_t bytes_of(size_t words)
     return words * sizeof(uintptr_t);
 }
 
+static size_t whole_pages(size_t words)
+{
+    return gc_round_up(words, gc_os_page_bytes() / sizeof(uintptr_t));
+}
+
 /* With a guard page on either side. */
 static size_t reserved_bytes(const struct gc_lane *lane)
 {
-    return bytes_of(lane->capacity) + 2 * gc_os_page_bytes();
+    return bytes_of(lane->reserved) + 2 * gc_os_page_bytes();
 }
 
 bool gc_lane_create(struct gc_lane *lane, size_t capacity, size_t first)
@@ -19,8 +24,8 @@ bool gc_lane_create(struct gc_lane *lane, size_t capacity, size_t first)
     size_t page_words = gc_os_page_bytes() / sizeof(uintptr_t);
 
     lane->count = 0;
-    lane->capacity = gc_round_up(gc_max(capacity, first), page_words);
-    lane->committed = gc_round_up(first, page_words);
+    lane->capacity = lane->reserved = whole_pages(gc_max(capacity, first));
+    lane->committed = whole_pages(first);
     lane->words = gc_os.reserve(reserved_bytes(lane), gc_os_page_bytes());
     if (lane->words == NULL) {
         gc_lane_destroy(lane); /* one that was not made has no capacity */
@@ -52,13 +57,24 @@ bool gc_lane_grow(struct gc_lane *lane)
     return true;
 }
 
+/* All but so many words: whole pages. */
+static void give_back(struct gc_lane *lane, size_t kept)
+{
+    if (lane->committed > kept &&
+        gc_os.decommit(lane->words + kept, bytes_of(lane->committed - kept)))
+        lane->committed = kept;
+}
+
+void gc_lane_limit(struct gc_lane *lane, size_t words)
+{
+    size_t most = gc_min(whole_pages(words), lane->reserved);
+
+    give_back(lane, gc_max(whole_pages(lane->count), most));
+    lane->capacity = gc_max(lane->committed, most);
+}
+
 void gc_lane_shrink(struct gc_lane *lane, size_t keep)
 {
-    size_t kept = gc_round_up(keep, gc_os_page_bytes() / sizeof(uintptr_t));
-
     lane->count = 0;
-    if (lane->committed <= kept)
-        return;
-    if (gc_os.decommit(lane->words + kept, bytes_of(lane->committed - kept)))
-        lane->committed = kept;
+    give_back(lane, whole_pages(keep));
 }

@@ -5,7 +5,7 @@
  * may fail; each user says what it does then. The page before it and the one
  * behind it are never accessible, so that what runs past it faults.
  *
- * L1  count <= committed <= capacity, in words.
+ * L1  count <= committed <= capacity <= reserved, in words.
  */
 #ifndef STRATA_LANE_H
 #define STRATA_LANE_H
@@ -20,7 +20,8 @@ struct gc_lane {
     uintptr_t *words;
     size_t count;
     size_t committed;
-    size_t capacity;
+    size_t capacity; /* it grows no further */
+    size_t reserved; /* what that was at first, and may be again */
 };
 
 /* Reserves room for `capacity` words and commits the first `first`. */
@@ -29,6 +30,10 @@ void gc_lane_destroy(struct gc_lane *lane);
 
 /* Commits twice as much; false if that cannot be. */
 bool gc_lane_grow(struct gc_lane *lane);
+
+/* Lets it grow to `words`, as far as that was reserved; gives back what it has
+ * committed beyond, but for what it holds. */
+void gc_lane_limit(struct gc_lane *lane, size_t words);
 
 /* Empties it, and gives back what it holds beyond `keep` words. */
 void gc_lane_shrink(struct gc_lane *lane, size_t keep);

@@ -29,13 +29,15 @@ size_t gc_blocks_committed(const struct gc_blocks *blocks)
     return blocks->touched_bytes + table_bytes(blocks) + blocks->overhead_bytes;
 }
 
-/* A collection must leave room for its own metadata to grow; mutators must
- * leave room for a collection. */
+/* A collection must leave room for its own metadata to grow; mutators must leave
+ * that, and half of the reserve besides: without a free block to copy into, nothing
+ * can be compacted. */
 static size_t limit_for(const struct gc_blocks *blocks, enum gc_taker taker)
 {
-    size_t kept = taker == GC_FOR_MUTATOR ? gc_max(blocks->reserve_bytes, blocks->lane_room_bytes)
-                                          : blocks->lane_room_bytes;
+    size_t kept = blocks->lane_room_bytes;
 
+    if (taker == GC_FOR_MUTATOR)
+        kept = gc_max(blocks->reserve_bytes, kept + blocks->reserve_bytes / 2);
     return blocks->limit_bytes > kept ? blocks->limit_bytes - kept : 0;
 }
 

@@ -41,6 +41,17 @@ bool gc_remembered_expect_freeze(struct gc_remembered *remembered)
     return false;
 }
 
+void gc_remembered_limit(struct gc_remembered *remembered, size_t capacity)
+{
+    remembered->capacity = capacity;
+    gc_lane_limit(&remembered->log, capacity);
+    gc_lane_limit(&remembered->log_before, capacity);
+    gc_lane_limit(&remembered->old, capacity);
+    gc_lane_limit(&remembered->old_before, capacity);
+    gc_lane_limit(&remembered->frozen, capacity);
+    gc_lane_limit(&remembered->frozen_before, capacity);
+}
+
 static void flag_block(struct gc_remembered *remembered, uintptr_t holder)
 {
     uint32_t block = gc_block_of(remembered->tables, holder);

@@ -48,6 +48,9 @@ bool gc_remembered_create(struct gc_remembered *remembered, struct gc_tables *ta
                           size_t capacity);
 void gc_remembered_destroy(struct gc_remembered *remembered);
 
+/* The same from now on, for lanes that are made later too. Between collections. */
+void gc_remembered_limit(struct gc_remembered *remembered, size_t capacity);
+
 /* Notes a holder; if the lane cannot grow, flags its block. Never fails. */
 void gc_log_add(struct gc_remembered *remembered, uintptr_t holder);
 

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A limit that changes, and what a collection needs of any: the room that mutators
+ * leave it.
+ */
+#include "heap/heap.h"
+#include "support/limited.h"
+
+static struct gc_collector *collector_of(const struct world *world)
+{
+    return &world->heap->collector;
+}
+
+/* Lanes in proportion to the first limit left nothing of the second. */
+static void a_limit_that_is_lowered_far_can_be_used(void **state)
+{
+    static const size_t parts[] = {16, 64, 256};
+
+    (void)state;
+    for (size_t i = 0; i < GC_COUNT(parts); i++) {
+        struct world *world = make_limited(1024 * MIB);
+        size_t limit = 1024 * MIB / parts[i];
+        size_t count;
+
+        world->root[1] = build_list(world->mutator, 1000);
+        assert_int_equal(gc_limit_set(world->heap, 0, limit), GC_OK);
+        if (limit <= part_of(16 * MIB)) {
+            count = fill(world);
+            assert_true(count * sizeof(struct node) > limit / 2);
+            assert_true(is_intact_fill(world, count));
+        } else {
+            assert_true(gc_blocks_room(&collector_of(world)->blocks, GC_FOR_MUTATOR) >
+                        limit / 8 * 7);
+        }
+        assert_true(stats_of(world->heap).committed_bytes <= limit);
+        assert_true(is_intact_list(world->root[1], 1000));
+        world_end(world);
+    }
+}
+
+/* What they were reserved for, they may hold again. */
+static void lanes_follow_the_limit_down_and_up(void **state)
+{
+    struct world *world = make_limited(1024 * MIB);
+    const struct gc_lane *stack = &collector_of(world)->tracer.stack;
+    const struct gc_lane *log = &collector_of(world)->remembered.log;
+    size_t room = collector_of(world)->blocks.lane_room_bytes;
+
+    (void)state;
+    assert_int_equal(gc_limit_set(world->heap, 0, 128 * MIB), GC_OK);
+    assert_int_equal(stack->capacity, stack->reserved / 8);
+    assert_int_equal(log->capacity, log->reserved / 8);
+    assert_true(collector_of(world)->blocks.lane_room_bytes <= room / 8);
+    assert_int_equal(gc_limit_set(world->heap, 0, 1024 * MIB), GC_OK);
+    assert_int_equal(stack->capacity, stack->reserved);
+    assert_int_equal(collector_of(world)->blocks.lane_room_bytes, room);
+    assert_int_equal(gc_limit_set(world->heap, 0, 2048 * MIB), GC_OK);
+    assert_int_equal(stack->capacity, stack->reserved);
+    world_end(world);
+}
+
+/* A frozen heap has two lanes more. */
+static void a_collection_has_room_to_begin_compacting(void **state)
+{
+    static const char *const settings[] = {"workers=1", "workers=2", "workers=3", "workers=4"};
+
+    (void)state;
+    for (size_t i = 0; i < GC_COUNT(settings); i++)
+        for (size_t limit = 8 * MIB; limit <= 1024 * MIB; limit *= 2) {
+            gc_options options = plain_options(0);
+            const struct gc_blocks *blocks;
+            struct world *world;
+
+            options.hard_limit = limit;
+            options.settings = settings[i];
+            world = world_make(&options);
+            blocks = &collector_of(world)->blocks;
+            for (int frozen = 0; frozen < 2; frozen++) {
+                assert_true(gc_blocks_room(blocks, GC_FOR_COLLECTOR) >=
+                            gc_blocks_room(blocks, GC_FOR_MUTATOR) + blocks->reserve_bytes / 2);
+                assert_int_equal(gc_freeze(world->mutator, 0), GC_OK);
+            }
+            world_end(world);
+        }
+}
+
+/* Without a free block nothing can be copied, and what is sparse stays so. */
+static void a_heap_with_a_team_is_compacted_before_null(void **state)
+{
+    gc_options options = plain_options(0);
+    struct world *world;
+    struct node *node;
+
+    (void)state;
+    if (is_slowed()) /* a heap that is small enough has the room by chance */
+        skip();
+    options.hard_limit = 96 * MIB;
+    options.nursery_max = MIB;
+    options.settings = "workers=2";
+    world = world_make(&options);
+    fill(world);
+    for (node = world->root[0]; node != NULL && node->right != NULL; node = node->right)
+        gc_write(world->mutator, node, &node->right, node->right->right);
+    world->root[1] = gc_alloc_array(world->mutator, &gc_type_bytes, 24 * MIB);
+    assert_non_null(world->root[1]);
+    world_end(world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_limit_that_is_lowered_far_can_be_used),
+        cmocka_unit_test(lanes_follow_the_limit_down_and_up),
+        cmocka_unit_test(a_collection_has_room_to_begin_compacting),
+        cmocka_unit_test(a_heap_with_a_team_is_compacted_before_null),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
