@@ -4,6 +4,7 @@
  * leave it.
  */
 #include "heap/heap.h"
+#include "support/fault.h"
 #include "support/limited.h"
 
 static struct gc_collector *collector_of(const struct world *world)
@@ -59,6 +60,59 @@ static void lanes_follow_the_limit_down_and_up(void **state)
     world_end(world);
 }
 
+/* A hundred kilobytes for each worker would be more than there is. */
+static void a_small_heap_with_many_workers_can_be_used(void **state)
+{
+    static const char *const settings[] = {"workers=16,stress=prefetch",
+                                           "workers=64,stress=prefetch"};
+
+    (void)state;
+    for (size_t i = 0; i < GC_COUNT(settings); i++)
+        for (size_t limit = MIB; limit <= 16 * MIB; limit *= 4)
+            for (int lowered = 0; lowered <= (limit == 16 * MIB); lowered++) {
+                gc_options options = plain_options(0);
+                struct world *world;
+
+                options.hard_limit = lowered ? 256 * MIB : limit;
+                options.nursery_min = options.nursery_max = 256 * KIB;
+                options.settings = settings[i];
+                world = world_make(&options);
+                if (lowered) {
+                    gc_collect(world->mutator, GC_OLD, NULL); /* they all run */
+                    assert_int_equal(gc_limit_set(world->heap, 0, limit), GC_OK);
+                }
+                assert_true(fill(world) * sizeof(struct node) > limit / 3);
+                assert_true(stats_of(world->heap).committed_bytes <= limit);
+                world_end(world);
+            }
+}
+
+/* Its lanes are made anew. */
+static void without_memory_a_limit_is_set_and_the_team_is_gone(void **state)
+{
+    gc_options options = plain_options(0);
+    struct world *world;
+
+    (void)state;
+    options.settings = "workers=2,stress=prefetch";
+    fault_install();
+    world = world_make(&options);
+    for (unsigned call = 0; call < 6; call++) {
+        size_t limit = (128 + call) * MIB;
+
+        fault_arm(call, 1, FAULT_RESERVE | FAULT_ALLOCATE | FAULT_COMMIT);
+        assert_int_equal(gc_limit_set(world->heap, 0, limit), GC_OK);
+        assert_int_equal(collector_of(world)->team.size, fault_failed() == 0 ? 2 : 1);
+        assert_true(call > 0 || fault_failed() == 1);
+        fault_disarm();
+        assert_non_null(build_list(world->mutator, 100));
+        gc_collect(world->mutator, GC_OLD, NULL);
+    }
+    world_end(world);
+    assert_true(fault_is_clean());
+    fault_remove();
+}
+
 /* A frozen heap has two lanes more. */
 static void a_collection_has_room_to_begin_compacting(void **state)
 {
@@ -111,6 +165,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_limit_that_is_lowered_far_can_be_used),
         cmocka_unit_test(lanes_follow_the_limit_down_and_up),
+        cmocka_unit_test(a_small_heap_with_many_workers_can_be_used),
+        cmocka_unit_test(without_memory_a_limit_is_set_and_the_team_is_gone),
         cmocka_unit_test(a_collection_has_room_to_begin_compacting),
         cmocka_unit_test(a_heap_with_a_team_is_compacted_before_null),
     };

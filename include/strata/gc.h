@@ -124,7 +124,8 @@ typedef struct gc_options {
                                   what finds no room gets NULL without a full collection;
                                   default 90 */
     uint32_t workers;          /* threads that mark a large heap together, the one that collects
-                                  included, at most 64; default 1. The others are started by the
+                                  included, at most 64; default 1. A heap has no more of them than
+                                  MiB of its hard limit. The others are started by the
                                   first collection that is large enough, and see no signals.
                                   They call nothing of the program's. On two cores that are
                                   free two take 0.56 of the time of one for a tree, 0.6 to

@@ -10,12 +10,13 @@
 #include <string.h>
 
 enum {
-    RANGE_PER_LIMIT = 2,       /* addresses for holes between large objects */
-    STACK_SHARE = 128,         /* of the limit: the mark stack, at most */
-    LANE_SHARE = 512,          /* ... and each lane of the remembered sets */
-    LEAST_LANE = 1 << 10,      /* words */
-    FIRST_STACK = 32 << 10,    /* words of the mark stack committed at first, at most */
-    HUGE_FROM_BYTES = 32 << 20 /* heaps this large ask for huge pages */
+    RANGE_PER_LIMIT = 2,        /* addresses for holes between large objects */
+    STACK_SHARE = 128,          /* of the limit: the mark stack, at most */
+    LANE_SHARE = 512,           /* ... and each lane of the remembered sets */
+    LEAST_LANE = 1 << 10,       /* words */
+    LIMIT_PER_WORKER = 1 << 20, /* bytes */
+    FIRST_STACK = 32 << 10,     /* words of the mark stack committed at first, at most */
+    HUGE_FROM_BYTES = 32 << 20  /* heaps this large ask for huge pages */
 };
 
 /* What all lanes have committed, or may. */
@@ -73,12 +74,26 @@ static size_t set_words(size_t limit)
     return gc_max(limit / sizeof(uintptr_t) / LANE_SHARE, LEAST_LANE);
 }
 
+/* Each worker needs lanes, and parcels for all others: a small heap has room for few. */
+static bool create_team(struct gc_team *team, unsigned workers, size_t limit, size_t stack)
+{
+    size_t size = gc_min(workers, gc_max(limit / LIMIT_PER_WORKER, 1));
+
+    return gc_team_create(team, (unsigned)size, stack / size);
+}
+
+/* The team is made anew; without memory there is none. */
 void gc_heap_limit_lanes(gc_heap *heap)
 {
     struct gc_collector *collector = &heap->collector;
-    size_t limit = collector->blocks.limit_bytes;
+    size_t limit = collector->blocks.limit_bytes, stack = stack_words(limit, collector->stress);
 
-    gc_lane_limit(&collector->tracer.stack, stack_words(limit, collector->stress));
+    gc_team_destroy(&collector->team);
+    if (!create_team(&collector->team, heap->options.workers, limit, stack)) {
+        gc_team_destroy(&collector->team);
+        (void)gc_team_create(&collector->team, 1, 0);
+    }
+    gc_lane_limit(&collector->tracer.stack, stack);
     gc_remembered_limit(&collector->remembered, set_words(limit));
     gc_heap_count_overhead(heap);
 }
@@ -127,8 +142,7 @@ static bool reserve_memory(struct gc_collector *collector, const struct gc_setti
     return gc_remembered_create(&collector->remembered, &collector->tables, lane) &&
            gc_tracer_create(&collector->tracer, &collector->spaces, &collector->remembered, stack,
                             gc_min(stack, FIRST_STACK)) &&
-           gc_team_create(&collector->team, settings->options.workers,
-                          stack / settings->options.workers);
+           create_team(&collector->team, settings->options.workers, limit, stack);
 }
 
 static void release_memory(struct gc_collector *collector)

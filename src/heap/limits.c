@@ -32,7 +32,7 @@ gc_status gc_limit_set(gc_heap *heap, size_t soft, size_t hard)
     gc_check_attached(heap, "gc_limit_set");
     gc_heap_lock(heap);
     good = hard == 0 || may_be_hard(heap, hard);
-    if (good && hard != 0) {
+    if (good && hard != 0 && hard != heap->options.hard_limit) {
         gc_heap_limit(heap, hard);
         gc_heap_limit_lanes(heap);
     }
