@@ -77,7 +77,7 @@ static size_t set_words(size_t limit)
 /* Each worker needs lanes, and parcels for all others: a small heap has room for few. */
 static bool create_team(struct gc_team *team, unsigned workers, size_t limit, size_t stack)
 {
-    size_t size = gc_min(workers, gc_max(limit / LIMIT_PER_WORKER, 1));
+    size_t size = gc_max(gc_min(workers, limit / LIMIT_PER_WORKER), 1);
 
     return gc_team_create(team, (unsigned)size, stack / size);
 }
