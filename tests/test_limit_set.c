@@ -120,7 +120,7 @@ static void a_collection_has_room_to_begin_compacting(void **state)
 
     (void)state;
     for (size_t i = 0; i < GC_COUNT(settings); i++)
-        for (size_t limit = 8 * MIB; limit <= 1024 * MIB; limit *= 2) {
+        for (size_t limit = MIB; limit <= 1024 * MIB; limit *= 2) {
             gc_options options = plain_options(0);
             const struct gc_blocks *blocks;
             struct world *world;
@@ -131,11 +131,37 @@ static void a_collection_has_room_to_begin_compacting(void **state)
             blocks = &collector_of(world)->blocks;
             for (int frozen = 0; frozen < 2; frozen++) {
                 assert_true(gc_blocks_room(blocks, GC_FOR_COLLECTOR) >=
-                            gc_blocks_room(blocks, GC_FOR_MUTATOR) + blocks->reserve_bytes / 2);
+                            gc_blocks_room(blocks, GC_FOR_MUTATOR) +
+                                gc_max(blocks->reserve_bytes / 2, 3 * GC_BLOCK_BYTES));
                 assert_int_equal(gc_freeze(world->mutator, 0), GC_OK);
             }
             world_end(world);
         }
+}
+
+static void drop_every_second(const struct world *world)
+{
+    struct node *node = world->root[0];
+
+    for (; node != NULL && node->right != NULL; node = node->right)
+        gc_write(world->mutator, node, &node->right, node->right->right);
+}
+
+/* Half of the reserve was less than a block: half of the heap was free, and in no
+ * place enough of it. */
+static void a_small_heap_is_compacted_before_null(void **state)
+{
+    (void)state;
+    for (size_t limit = MIB; limit < 4 * MIB; limit += 100 * KIB) {
+        struct world *world = make_limited(limit);
+        size_t count = fill(world);
+
+        drop_every_second(world);
+        world->root[1] =
+            gc_alloc_array(world->mutator, &gc_type_bytes, count * sizeof(struct node) / 4);
+        assert_non_null(world->root[1]);
+        world_end(world);
+    }
 }
 
 /* Without a free block nothing can be copied, and what is sparse stays so. */
@@ -143,7 +169,6 @@ static void a_heap_with_a_team_is_compacted_before_null(void **state)
 {
     gc_options options = plain_options(0);
     struct world *world;
-    struct node *node;
 
     (void)state;
     if (is_slowed()) /* a heap that is small enough has the room by chance */
@@ -153,8 +178,7 @@ static void a_heap_with_a_team_is_compacted_before_null(void **state)
     options.settings = "workers=2";
     world = world_make(&options);
     fill(world);
-    for (node = world->root[0]; node != NULL && node->right != NULL; node = node->right)
-        gc_write(world->mutator, node, &node->right, node->right->right);
+    drop_every_second(world);
     world->root[1] = gc_alloc_array(world->mutator, &gc_type_bytes, 24 * MIB);
     assert_non_null(world->root[1]);
     world_end(world);
@@ -168,6 +192,7 @@ int main(void)
         cmocka_unit_test(a_small_heap_with_many_workers_can_be_used),
         cmocka_unit_test(without_memory_a_limit_is_set_and_the_team_is_gone),
         cmocka_unit_test(a_collection_has_room_to_begin_compacting),
+        cmocka_unit_test(a_small_heap_is_compacted_before_null),
         cmocka_unit_test(a_heap_with_a_team_is_compacted_before_null),
     };
 

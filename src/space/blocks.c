@@ -9,6 +9,8 @@
 /* Blocks side by side that a mutator looks for, and in how many chunks. */
 enum { MANY = 32, SOME = 8, MOST_LOOKED = 8 };
 
+enum { LEAST_COPIES = 3 }; /* blocks that mutators leave for them */
+
 bool gc_blocks_create(struct gc_blocks *blocks, struct gc_tables *tables)
 {
     size_t count = tables->bytes >> GC_CHUNK_LOG2;
@@ -30,14 +32,16 @@ size_t gc_blocks_committed(const struct gc_blocks *blocks)
 }
 
 /* A collection must leave room for its own metadata to grow; mutators must leave
- * that, and half of the reserve besides: without a free block to copy into, nothing
- * can be compacted. */
+ * that, and half of the reserve besides, to copy into: in a small heap a block that
+ * may stay half full, and two that are filled, or a compaction frees too little to
+ * go on. */
 static size_t limit_for(const struct gc_blocks *blocks, enum gc_taker taker)
 {
+    size_t copies = gc_max(blocks->reserve_bytes / 2, LEAST_COPIES * GC_BLOCK_BYTES);
     size_t kept = blocks->lane_room_bytes;
 
     if (taker == GC_FOR_MUTATOR)
-        kept = gc_max(blocks->reserve_bytes, kept + blocks->reserve_bytes / 2);
+        kept = gc_max(blocks->reserve_bytes, kept + copies);
     return blocks->limit_bytes > kept ? blocks->limit_bytes - kept : 0;
 }
 
