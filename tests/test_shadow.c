@@ -98,7 +98,8 @@ static void the_runs_were_not_idle(void **state)
     assert_true(shadow_tally.guarded > 0);
     assert_true(shadow_tally.frozen > 0);
     assert_true(shadow_tally.types_gone > 0);
-    assert_true(shadow_tally.refused > 0);
+    /* A small run may end before its heap is full. */
+    assert_true(shadow_tally.refused > 0 || is_slowed());
 }
 
 int main(void)
