@@ -45,6 +45,7 @@ static void lanes_follow_the_limit_down_and_up(void **state)
     struct world *world = make_limited(1024 * MIB);
     const struct gc_lane *stack = &collector_of(world)->tracer.stack;
     const struct gc_lane *log = &collector_of(world)->remembered.log;
+    const struct gc_lane *frozen = &collector_of(world)->remembered.frozen;
     size_t room = collector_of(world)->blocks.lane_room_bytes;
 
     (void)state;
@@ -57,6 +58,11 @@ static void lanes_follow_the_limit_down_and_up(void **state)
     assert_int_equal(collector_of(world)->blocks.lane_room_bytes, room);
     assert_int_equal(gc_limit_set(world->heap, 0, 2048 * MIB), GC_OK);
     assert_int_equal(stack->capacity, stack->reserved);
+    assert_int_equal(gc_limit_set(world->heap, 0, 128 * MIB), GC_OK);
+    assert_int_equal(gc_freeze(world->mutator, 0), GC_OK); /* makes lanes */
+    assert_int_equal(frozen->capacity, log->capacity);
+    assert_int_equal(gc_limit_set(world->heap, 0, 1024 * MIB), GC_OK);
+    assert_int_equal(frozen->capacity, log->reserved);
     world_end(world);
 }
 

@@ -32,13 +32,18 @@ void gc_remembered_destroy(struct gc_remembered *remembered)
 
 bool gc_remembered_expect_freeze(struct gc_remembered *remembered)
 {
+    size_t most = remembered->log.reserved;
+
     if (remembered->frozen_before.capacity != 0)
         return true;
-    if (gc_lane_create(&remembered->frozen, remembered->capacity, FIRST_WORDS) &&
-        gc_lane_create(&remembered->frozen_before, remembered->capacity, FIRST_WORDS))
-        return true;
-    gc_lane_destroy(&remembered->frozen);
-    return false;
+    if (!gc_lane_create(&remembered->frozen, most, FIRST_WORDS) ||
+        !gc_lane_create(&remembered->frozen_before, most, FIRST_WORDS)) {
+        gc_lane_destroy(&remembered->frozen);
+        return false;
+    }
+    gc_lane_limit(&remembered->frozen, remembered->capacity);
+    gc_lane_limit(&remembered->frozen_before, remembered->capacity);
+    return true;
 }
 
 void gc_remembered_limit(struct gc_remembered *remembered, size_t capacity)
