@@ -301,6 +301,39 @@ static void not_beside_the_frozen(void **state)
     world_end(world);
 }
 
+static void not_beside_a_large_frozen_object_alone(void **state)
+{
+    struct world *world = make_always();
+
+    (void)state;
+    world->root[1] = make_array(world->mutator, &gc_type_references, LARGE);
+    assert_int_equal(gc_freeze(world->mutator, 0), GC_OK);
+    run_collections(world, 2);
+    assert_false(is_on(world));
+    world->root[1] = NULL;
+    gc_unfreeze(world->mutator);
+    run_collections(world, 2);
+    assert_true(is_on(world));
+    world_end(world);
+}
+
+/* Their seals are looked at when they become known. */
+static void newborns_of_a_hardened_heap_are_sealed(void **state)
+{
+    struct world *world = make_with("stress=pretenure,harden=on");
+
+    (void)state;
+    run_collections(world, 1);
+    push(world, 1);
+    for (int i = 0; i < 3; i++) {
+        run_collections(world, 1);
+        push(world, 2);
+        assert_int_equal(generation_of(world, world->root[0]), GC_OLD);
+        assert_int_equal(gc_verify(world->mutator), 0);
+    }
+    world_end(world);
+}
+
 static void fill_and_check(gc_heap *heap, size_t index, void *data)
 {
     gc_mutator *mutator = attach(heap);
@@ -342,6 +375,8 @@ int main(void)
         cmocka_unit_test(pins_hashes_and_charges_follow),
         cmocka_unit_test(weak_references_to_newborns_are_cleared),
         cmocka_unit_test(not_beside_the_frozen),
+        cmocka_unit_test(not_beside_a_large_frozen_object_alone),
+        cmocka_unit_test(newborns_of_a_hardened_heap_are_sealed),
         cmocka_unit_test(threads_are_born_into_one_generation),
     };
 
