@@ -254,26 +254,25 @@ static void unused_type_left_retired(struct seeded *s)
     s->object = (uintptr_t)gc_made_type(type);
 }
 
-static void class_too_young(struct seeded *s)
+/* The type goes to this list, and its class object is that one. */
+static void put_type(struct seeded *s, struct gc_made_type **list, struct node *class_object)
 {
-    struct gc_types *types = &s->collector->types;
     struct gc_made_type *made = gc_made_type(s->type);
 
-    types->young = made->next;
-    made->next = types->old;
-    types->old = made;
-    s->object = made->class_object = (uintptr_t)s->young;
+    s->collector->types.young = made->next;
+    made->next = *list;
+    *list = made;
+    s->object = made->class_object = (uintptr_t)class_object;
+}
+
+static void class_too_young(struct seeded *s)
+{
+    put_type(s, &s->collector->types.old, s->young);
 }
 
 static void frozen_class_too_young(struct seeded *s)
 {
-    struct gc_types *types = &s->collector->types;
-    struct gc_made_type *made = gc_made_type(s->type);
-
-    types->young = made->next;
-    made->next = types->frozen;
-    types->frozen = made;
-    s->object = made->class_object = (uintptr_t)s->old;
+    put_type(s, &s->collector->types.frozen, s->old);
 }
 
 static void stack_left(struct seeded *s)

@@ -126,12 +126,6 @@ static void a_million_allocations_at_the_limit(void **state)
 /* Objects born pinned fill whole blocks that nothing can empty. */
 static void objects_born_pinned_meet_the_limit_too(void **state)
 {
-    static const gc_type pinned = {.name = "pinned",
-                                   .size = 200,
-                                   .object_bytes = GC_OUT_OF_LINE,
-                                   .kind = GC_KIND_LEAF,
-                                   .flags = GC_TYPE_PINNED,
-                                   .alignment = 8};
     struct world *world = make_limited(4 * MIB);
     void **array;
     size_t count = 0;
@@ -139,7 +133,7 @@ static void objects_born_pinned_meet_the_limit_too(void **state)
 
     (void)state;
     world->root[0] = make_array(world->mutator, &gc_type_references, 30000);
-    while ((object = gc_alloc(world->mutator, &pinned)) != NULL) {
+    while ((object = gc_alloc(world->mutator, &pinned_leaf_type)) != NULL) {
         array = world->root[0];
         gc_write(world->mutator, array, &array[count++], object);
     }
@@ -147,7 +141,7 @@ static void objects_born_pinned_meet_the_limit_too(void **state)
     assert_true(stats_of(world->heap).committed_bytes <= 4 * MIB);
     world->root[0] = NULL;
     gc_collect(world->mutator, GC_OLD, NULL);
-    assert_non_null(gc_alloc(world->mutator, &pinned));
+    assert_non_null(gc_alloc(world->mutator, &pinned_leaf_type));
     world_end(world);
 }
 

@@ -176,18 +176,12 @@ static void allocated_bytes_count_large_objects(void **state)
 /* A run of pinning blocks is a block, of which little is used. */
 static void allocated_bytes_count_what_is_born_pinned(void **state)
 {
-    static const gc_type pinned = {.name = "pinned",
-                                   .size = 200,
-                                   .object_bytes = GC_OUT_OF_LINE,
-                                   .kind = GC_KIND_LEAF,
-                                   .flags = GC_TYPE_PINNED,
-                                   .alignment = 8};
     struct world *world = make_plain(MIB);
     size_t sum = 0;
 
     (void)state;
     for (int i = 0; i < 10; i++)
-        sum += bytes_of(make_object(world->mutator, &pinned));
+        sum += bytes_of(make_object(world->mutator, &pinned_leaf_type));
     assert_in_range(stats_of(world->heap).allocated_bytes, sum, sum + KIB);
     assert_in_range(gc_count(world->heap, GC_YOUNG), sum, sum + KIB);
     world_end(world);
@@ -316,24 +310,6 @@ static void add_overflows(struct gc_collector *collector, enum gc_phase phase)
         first_overflows = overflows;
 }
 
-/* A list whose nodes have one more each, on one side or on the other: whichever a
- * trace follows first, one of the two fills its stack. */
-static struct node *build_comb(struct world *world, size_t length, bool mirrored)
-{
-    struct node *comb = NULL, *tooth = NULL, *node;
-
-    GC_FRAME(world->mutator, frame, &comb, &tooth);
-    for (size_t i = 0; i < length; i++) {
-        tooth = make_node(world->mutator, i);
-        node = make_node(world->mutator, i);
-        node->left = mirrored ? comb : tooth;
-        node->right = mirrored ? tooth : comb;
-        comb = node;
-    }
-    gc_frame_pop(world->mutator, &frame);
-    return comb;
-}
-
 /* Those of the last part alone were. */
 static void overflows_in_all_parts_of_a_compaction_are_counted(void **state)
 {
@@ -341,8 +317,8 @@ static void overflows_in_all_parts_of_a_compaction_are_counted(void **state)
     uint64_t before;
 
     (void)state;
-    world->root[0] = build_comb(world, 2000, false);
-    world->root[1] = build_comb(world, 2000, true);
+    world->root[0] = build_comb(world->mutator, 2000, false);
+    world->root[1] = build_comb(world->mutator, 2000, true);
     parts = overflows = 0;
     world->heap->collector.on_phase = add_overflows;
     before = stats_of(world->heap).mark_overflows;

@@ -271,24 +271,6 @@ static void stress_full_makes_every_collection_full(void **state)
     world_end(world);
 }
 
-/* A list whose nodes have one more each, which a trace puts off, on one side or
- * on the other. */
-static struct node *build_comb(struct world *world, size_t length, bool mirrored)
-{
-    struct node *comb = NULL, *tooth = NULL, *node = NULL;
-
-    GC_FRAME(world->mutator, frame, &comb, &tooth);
-    for (size_t i = 0; i < length; i++) {
-        tooth = make_node(world->mutator, i);
-        node = make_node(world->mutator, i);
-        node->left = mirrored ? comb : tooth;
-        node->right = mirrored ? tooth : comb;
-        comb = node;
-    }
-    gc_frame_pop(world->mutator, &frame);
-    return comb;
-}
-
 /* Many combs: where edges wait in a queue, those of one alone come out of it too
  * late to leave anything on the stack. */
 static void **build_grove(struct world *world, size_t combs, size_t teeth)
@@ -297,7 +279,7 @@ static void **build_grove(struct world *world, size_t combs, size_t teeth)
 
     GC_FRAME(world->mutator, frame, &grove);
     for (size_t i = 0; i < combs; i++) {
-        struct node *comb = build_comb(world, teeth, i % 2);
+        struct node *comb = build_comb(world->mutator, teeth, i % 2);
 
         gc_write(world->mutator, grove, &grove[i], comb);
     }
@@ -319,8 +301,8 @@ static void stress_tiny_stack_overflows_and_loses_nothing(void **state)
     for (unsigned g = 0; g < GC_GENERATIONS; g++) {
         uint64_t before;
 
-        world->root[1] = build_comb(world, TEETH, false);
-        world->root[2] = build_comb(world, TEETH, true);
+        world->root[1] = build_comb(world->mutator, TEETH, false);
+        world->root[2] = build_comb(world->mutator, TEETH, true);
         world->root[3] = build_grove(world, 100, 100);
         before = stats_of(world->heap).mark_overflows;
         gc_collect(world->mutator, g, NULL);

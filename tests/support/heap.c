@@ -14,6 +14,12 @@
 
 static const uint32_t node_refs[] = {offsetof(struct node, left), offsetof(struct node, right)};
 const gc_type node_type = GC_TYPE_STRUCT("node", struct node, node_refs);
+const gc_type pinned_leaf_type = {.name = "pinned",
+                                  .size = 200,
+                                  .object_bytes = GC_OUT_OF_LINE,
+                                  .kind = GC_KIND_LEAF,
+                                  .flags = GC_TYPE_PINNED,
+                                  .alignment = 8};
 
 gc_options test_options(void)
 {
@@ -135,6 +141,22 @@ bool is_intact_list(const struct node *list, size_t length)
             return false;
     }
     return list == NULL;
+}
+
+struct node *build_comb(gc_mutator *mutator, size_t length, bool mirrored)
+{
+    struct node *comb = NULL, *tooth = NULL, *node;
+
+    GC_FRAME(mutator, frame, &comb, &tooth);
+    for (size_t i = 0; i < length; i++) {
+        tooth = make_node(mutator, i);
+        node = make_node(mutator, i);
+        node->left = mirrored ? comb : tooth;
+        node->right = mirrored ? tooth : comb;
+        comb = node;
+    }
+    gc_frame_pop(mutator, &frame);
+    return comb;
 }
 
 struct node *build_tree(gc_mutator *mutator, unsigned depth)

@@ -58,6 +58,9 @@ struct node {
 
 extern const gc_type node_type;
 
+/* 200 bytes that never move. */
+extern const gc_type pinned_leaf_type;
+
 /* All fail the test rather than return NULL. What they return is good until
  * the next safepoint; what they take may have moved when they return. */
 struct node *make_node(gc_mutator *mutator, uint64_t value);
@@ -69,6 +72,10 @@ struct node *build_list(gc_mutator *mutator, size_t length);
 size_t list_length(const struct node *list);
 /* As build_list left it: so many nodes, with these values. */
 bool is_intact_list(const struct node *list, size_t length);
+
+/* A list whose nodes have one more each, on one side or, mirrored, on the other:
+ * whichever a trace follows first, of the two one fills its stack. */
+struct node *build_comb(gc_mutator *mutator, size_t length, bool mirrored);
 
 /* A complete binary tree; a tree of depth 0 is one node. Values are depths. */
 struct node *build_tree(gc_mutator *mutator, unsigned depth);
