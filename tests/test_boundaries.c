@@ -8,6 +8,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -183,6 +184,43 @@ static void begin_array(struct seeded *s)
     collector_of(s)->tracer.card_scan_count = 1;
 }
 
+/* ... with the team's second worker. */
+static struct gc_worker *helper_of(const struct seeded *s)
+{
+    struct gc_team *team = &collector_of(s)->team;
+
+    if (team->helpers == 0)
+        abort();
+    return &team->workers[1];
+}
+
+static struct gc_parcel parcel;
+
+static void push_in_team(struct seeded *s)
+{
+    (void)gc_lane_push(&helper_of(s)->tracer.stack, (uintptr_t)s->node);
+}
+
+static void queue_edge_in_team(struct seeded *s)
+{
+    gc_ring_put(&helper_of(s)->tracer.edges, (uintptr_t)s->node);
+}
+
+static void leave_in_team(struct seeded *s)
+{
+    (void)gc_lane_push(&helper_of(s)->left, (uintptr_t)s->node);
+}
+
+static void receive_in_team(struct seeded *s)
+{
+    helper_of(s)->received = &parcel;
+}
+
+static void send_in_team(struct seeded *s)
+{
+    helper_of(s)->inbox = &parcel;
+}
+
 static void open_block(struct seeded *s)
 {
     tables_of(s)->blocks[block_of(s, s->node)].flags |= GC_BLOCK_OPEN;
@@ -223,6 +261,14 @@ static const struct corruption corruptions[] = {
     {GC_PHASE_SETTLED, pin_the_dead, "it does not survive, or has moved"},
 };
 
+static const struct corruption of_teams[] = {
+    {GC_PHASE_MARKED, push_in_team, "edges wait at a phase's end"},
+    {GC_PHASE_MARKED, queue_edge_in_team, "edges wait at a phase's end"},
+    {GC_PHASE_MARKED, leave_in_team, "edges wait at a phase's end"},
+    {GC_PHASE_TRACED, receive_in_team, "edges wait at a phase's end"},
+    {GC_PHASE_TRACED, send_in_team, "edges wait at a phase's end"},
+};
+
 static const char *const boundaries[GC_PHASES] = {
     [GC_PHASE_CONDEMNED] = "after condemning in",
     [GC_PHASE_PINNED] = "after pinning in",
@@ -241,12 +287,13 @@ static void collect_in_child(void *data)
     gc_collect(seeded->world->mutator, GC_YOUNG, NULL);
 }
 
-static struct seeded seed(void)
+static struct seeded seed(const char *settings)
 {
     gc_options options = test_options();
     struct seeded made = {.world = NULL};
 
     options.stacks = GC_STACKS_EXACT;
+    options.settings = settings;
     made.world = world_make(&options);
     made.world->root[0] = made.node = make_node(made.world->mutator, 1);
     made.other = make_node(made.world->mutator, 2);
@@ -259,26 +306,68 @@ static struct seeded seed(void)
     return made;
 }
 
-static void each_is_found_at_its_boundary(void **state)
+static void find_each(struct seeded *made, const struct corruption *all, size_t count)
 {
-    struct seeded made = seed();
     char said[TEXT], end[TEXT];
 
-    (void)state;
-    seeded = &made;
-    for (unsigned i = 0; i < GC_COUNT(corruptions); i++) {
+    seeded = made;
+    for (size_t i = 0; i < count; i++) {
         int status;
 
-        corruption = &corruptions[i];
+        corruption = &all[i];
         status = run_in_child(collect_in_child, NULL, said, sizeof said);
         (void)snprintf(end, sizeof end, "strata: verify: %s collection 0\n",
                        boundaries[corruption->phase]);
         if (strstr(said, corruption->message) == NULL || strstr(said, end) == NULL)
-            fail_msg("corruption %u: \"%s\", \"%s\" expected, but was said:\n%s", i,
+            fail_msg("corruption %zu: \"%s\", \"%s\" expected, but was said:\n%s", i,
                      corruption->message, end, said);
         assert_true(WIFSIGNALED(status));
         assert_int_equal(WTERMSIG(status), SIGABRT);
     }
+    world_free(made->world);
+}
+
+static void each_is_found_at_its_boundary(void **state)
+{
+    struct seeded made = seed(NULL);
+
+    (void)state;
+    find_each(&made, corruptions, GC_COUNT(corruptions));
+}
+
+/* "prefetch" has a team mark a heap as small as this. */
+static void what_a_team_leaves_is_found(void **state)
+{
+    struct seeded made = seed("workers=2,stress=prefetch");
+
+    (void)state;
+    find_each(&made, of_teams, GC_COUNT(of_teams));
+}
+
+/* At the boundaries only what may move or die is looked at. */
+static void refer_to_free_block(struct seeded *s)
+{
+    uint32_t block = 0;
+
+    while (tables_of(s)->state[block] != 0)
+        block++;
+    s->node->left = (struct node *)(gc_block_start(tables_of(s), block) + GC_HEADER_BYTES);
+}
+
+static void a_reference_to_no_object_is_found_when_all_is_whole(void **state)
+{
+    static const struct corruption to_free_block = {GC_PHASE_MARKED, refer_to_free_block, NULL};
+    struct seeded made = seed(NULL);
+    char said[TEXT];
+    int status;
+
+    (void)state;
+    seeded = &made;
+    corruption = &to_free_block;
+    status = run_in_child(collect_in_child, NULL, said, sizeof said);
+    assert_non_null(strstr(said, "offset 0 -> "));
+    assert_non_null(strstr(said, "strata: verify: after collection 1\n"));
+    assert_true(WIFSIGNALED(status));
     world_free(made.world);
 }
 
@@ -306,6 +395,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_is_found_at_its_boundary),
+        cmocka_unit_test(what_a_team_leaves_is_found),
+        cmocka_unit_test(a_reference_to_no_object_is_found_when_all_is_whole),
         cmocka_unit_test_setup_teardown(all_boundaries_are_reached_in_order, exact_setup,
                                         world_teardown),
     };

@@ -137,6 +137,26 @@ static void run_goes_on_past_its_chunk(struct seeded *s)
     mutator->run.limit = gc_block_start(s->tables, s->block) + GC_CHUNK_BYTES;
 }
 
+static void run_opens_more_than_it_has(struct seeded *s)
+{
+    s->block = s->world->mutator->run.block;
+    s->world->mutator->run.limit -= 64;
+}
+
+/* It has two blocks, and what is open of them ends in the midst of the second. */
+static void run_opens_a_part_of_a_block(struct seeded *s)
+{
+    gc_mutator *mutator = s->world->mutator;
+    uintptr_t start;
+
+    s->block = mutator->run.block;
+    start = gc_block_start(s->tables, s->block);
+    mutator->run.limit = start + 2 * (uintptr_t)GC_BLOCK_BYTES;
+    mutator->run.end = start + GC_BLOCK_BYTES + 64;
+    mutator->fast.limit = mutator->run.end + GC_HEADER_BYTES;
+    s->tables->blocks[s->block + 1].flags |= GC_BLOCK_OPEN;
+}
+
 /* The open room would be two blocks. */
 static void run_opens_two_blocks(struct seeded *s)
 {
@@ -224,6 +244,10 @@ static const struct corruption of_lists[] = {
      BLOCK("0") "is filled by a run that leaves it", false},
     {"run opens two blocks", run_opens_two_blocks, BLOCK("0") "is filled by a run that leaves it",
      true},
+    {"run opens more than it has", run_opens_more_than_it_has,
+     BLOCK("0") "is filled by a run that leaves it", false},
+    {"run opens a part of a block", run_opens_a_part_of_a_block,
+     BLOCK("0") "is filled by a run that leaves it", true},
     {"run not open", run_not_open, BLOCK("0") "is filled by a run, but is not open", true},
     {"run leaves its block", run_leaves_block, BLOCK("0") "is filled by a run that leaves it",
      false},
@@ -240,7 +264,7 @@ static const struct corruption of_lists[] = {
 static void broken_lists_are_found_and_named(void **state)
 {
     (void)state;
-    assert_all_found(of_lists, GC_COUNT(of_lists), 25);
+    assert_all_found(of_lists, GC_COUNT(of_lists), 29);
 }
 
 int main(void)

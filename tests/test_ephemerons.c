@@ -146,6 +146,36 @@ static void chains_live_and_die_whole(void **state)
     }
 }
 
+/* Each ephemeron's value leads to the next one's key by an ambiguous word only. */
+static void an_ambiguous_word_reaches_a_key(void **state)
+{
+    struct world *world = *state;
+
+    for (int reversed = 0; reversed < 2; reversed++) {
+        world->root[2] = make_array(world->mutator, &gc_type_references, CHAIN);
+        world->root[0] = NULL; /* the key after */
+        for (int i = CHAIN; i-- > 0;) {
+            void **words = world->root[1] = make_array(world->mutator, &gc_type_words, 2);
+            void **array;
+
+            words[0] = world->root[0];
+            world->root[0] = make_node(world->mutator, (uint64_t)i);
+            entry(world, 3, 0, 1);
+            array = world->root[2];
+            gc_write(world->mutator, array, &array[reversed ? CHAIN - 1 - i : i], world->root[3]);
+        }
+        world->root[1] = world->root[3] = NULL;
+        for (unsigned generation = 0; generation < GC_GENERATIONS; generation++) {
+            collect(world->mutator, generation);
+            assert_int_equal(count_alive(world, CHAIN), CHAIN);
+        }
+        world->root[0] = NULL;
+        collect(world->mutator, 2);
+        assert_int_equal(count_alive(world, CHAIN), 0);
+        assert_int_equal(count_objects(world->mutator, &node_type), 0);
+    }
+}
+
 /* Each ephemeron's value is the next ephemeron, found only in the fixpoint. */
 static void ephemerons_behind_ephemerons_are_found(void **state)
 {
@@ -298,6 +328,7 @@ int main(void)
         TEST(value_dies_with_its_ephemeron),
         TEST(old_ephemeron_keeps_a_young_value_set_later),
         TEST(chains_live_and_die_whole),
+        TEST(an_ambiguous_word_reaches_a_key),
         TEST(ephemerons_behind_ephemerons_are_found),
         TEST(keys_and_values_of_all_kinds_work),
         TEST(lanes_without_room_lose_nothing),

@@ -165,6 +165,30 @@ static void an_old_holder_is_checked_by_a_young_collection(void **state)
     expect_end((struct blow){spoil_holder, &scene, 0}, message);
 }
 
+/* What lies before the holder is not checked by a young collection, and is not
+ * believed to be sound either. */
+static void spoil_holder_and_text(struct scene *scene)
+{
+    ((uint8_t *)scene->world->root[1])[-8] ^= 0x40;
+    spoil_holder(scene);
+}
+
+static void what_lies_before_is_named_only_if_it_is_sound(void **state)
+{
+    struct scene scene = set_scene(*state);
+    char message[TEXT];
+    uint64_t header;
+
+    collect(scene.world->mutator, 2);
+    collect(scene.world->mutator, 2);
+    header = (uint64_t)(uintptr_t)&node_type ^ 0x40;
+    (void)snprintf(message, sizeof message,
+                   "the header of node at %p in gen2 was overwritten: %#llx; before it lies node "
+                   "at %p, of 24 bytes",
+                   scene.world->root[2], (unsigned long long)header, scene.world->root[0]);
+    expect_end((struct blow){spoil_holder_and_text, &scene, 0}, message);
+}
+
 /* Without a log entry: as if there had been no room for it. */
 static void spoil_lost_holder(struct scene *scene)
 {
@@ -212,6 +236,32 @@ static void copies_are_sealed_where_they_are(void **state)
                    "it lies text at %p, of 16 bytes",
                    scene.world->root[2], scene.world->root[1]);
     expect_end((struct blow){spoil_moved, &scene, 1}, message);
+}
+
+/* Not by a collection, but by the function that is given it. */
+static void spoil_and_refer(void *data)
+{
+    struct scene *scene = data;
+
+    end_by_faults();
+    forge_type(scene);
+    (void)gc_handle_create(scene->world->mutator, scene->text);
+}
+
+static void an_object_given_to_a_function_is_checked(void **state)
+{
+    struct scene scene = set_scene(*state);
+    char expected[TEXT], said[TEXT];
+    int status;
+
+    assert_ptr_equal(gc_handle_get(gc_handle_create(scene.world->mutator, scene.text)), scene.text);
+    status = run_in_child(spoil_and_refer, &scene, said, sizeof said);
+    (void)snprintf(expected, sizeof expected,
+                   "strata: hardened heap: the header of the object at %p in gen0 was overwritten: "
+                   "%p; before it lies bytes at %p, of 10 bytes\n",
+                   (void *)scene.text, (const void *)&node_type, scene.world->root[4]);
+    assert_string_equal(said, expected);
+    assert_true(WIFSIGNALED(status));
 }
 
 static void refer_to_the_dead(void)
@@ -293,9 +343,13 @@ int main(void)
                                         world_teardown),
         cmocka_unit_test_setup_teardown(an_old_holder_is_checked_by_a_young_collection,
                                         hardened_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(what_lies_before_is_named_only_if_it_is_sound,
+                                        hardened_setup, world_teardown),
         cmocka_unit_test_setup_teardown(a_holder_that_found_no_room_in_the_log_is_checked_too,
                                         hardened_setup, world_teardown),
         cmocka_unit_test_setup_teardown(copies_are_sealed_where_they_are, hardened_setup,
+                                        world_teardown),
+        cmocka_unit_test_setup_teardown(an_object_given_to_a_function_is_checked, hardened_setup,
                                         world_teardown),
         cmocka_unit_test(what_is_no_object_given_to_a_function_is_refused),
     };

@@ -56,6 +56,33 @@ static void objects_are_sealed_and_nothing_else_is(void **state)
     assert_int_equal(gc_verify(world->mutator), 0);
 }
 
+/* What died beside pinned objects is poisoned there, not zeroed. */
+static void under_quarantine_what_lives_is_sealed(void **state)
+{
+    gc_options options = hardened_options();
+    struct world *world;
+    struct text *dead;
+
+    (void)state;
+    options.settings = "stress=quarantine,stress-every=1000000000";
+    world = world_make(&options);
+    gc_safepoint(world->mutator);
+    world->root[0] = make_node(world->mutator, 1);
+    dead = make_object(world->mutator, &text_type);
+    world->root[1] = make_node(world->mutator, 2);
+    assert_int_equal(gc_pin(world->mutator, world->root[0]), GC_OK);
+    collect(world->mutator, 0);
+    assert_true(gc_is_sealed(tables_of(world), (uintptr_t)world->root[0]));
+    assert_false(gc_is_sealed(tables_of(world), (uintptr_t)dead));
+    assert_int_not_equal(*(uint64_t *)(void *)dead, 0);
+    for (unsigned round = 0; round < 6; round++) {
+        world->root[5] = build_list(world->mutator, 500);
+        collect(world->mutator, round % 3);
+        gc_heap_visit(world->mutator, count_object, tables_of(world));
+    }
+    world_free(world);
+}
+
 static void verify_with_a_seal_changed(void *data)
 {
     struct world *world = data;
@@ -161,6 +188,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(objects_are_sealed_and_nothing_else_is, hardened_setup,
                                         world_teardown),
+        cmocka_unit_test(under_quarantine_what_lives_is_sealed),
         cmocka_unit_test_setup_teardown(the_verifier_looks_at_seals, hardened_setup,
                                         world_teardown),
         cmocka_unit_test_setup_teardown(what_dies_reads_zero_at_once, hardened_setup,

@@ -4,7 +4,7 @@
  * registered on them, and what they refer to, must not notice.
  */
 #include "heap/heap.h"
-#include "support/graph.h"
+#include "support/holders.h"
 #include "support/threads.h"
 
 #include <strata/fork.h>
@@ -317,6 +317,37 @@ static void not_beside_a_large_frozen_object_alone(void **state)
     world_end(world);
 }
 
+/* What is promoted unvisited leaves no holder in the log; one that found no room
+ * there would not be armed again. */
+static void not_while_holders_are_lost(void **state)
+{
+    struct world *world = make_always();
+    struct gc_lane before;
+    struct node *holder;
+    void **array;
+
+    (void)state;
+    world->root[1] = make_node(world->mutator, 1);
+    await_collection(world);
+    assert_true(is_on(world));
+    before = fill_up(&world->heap->collector.remembered.log);
+    world->root[2] = make_array(world->mutator, &gc_type_references, LARGE);
+    holder = world->root[1];
+    gc_write(world->mutator, holder, &holder->left, world->root[2]);
+    await_collection(world);
+    assert_int_equal(generation_of(world, world->root[2]), GC_MIDDLE); /* it was visited */
+    give_room(world, before);
+    assert_int_equal(gc_verify(world->mutator), 0);
+    array = make_array(world->mutator, &gc_type_references, LARGE);
+    array[5] = make_node(world->mutator, 5);
+    holder = world->root[1];
+    gc_write(world->mutator, holder, &holder->left, array);
+    gc_collect(world->mutator, GC_YOUNG, NULL);
+    array = (void **)((struct node *)world->root[1])->left;
+    assert_int_equal(((struct node *)array[5])->value, 5);
+    world_end(world);
+}
+
 /* Their seals are looked at when they become known. */
 static void newborns_of_a_hardened_heap_are_sealed(void **state)
 {
@@ -376,6 +407,7 @@ int main(void)
         cmocka_unit_test(weak_references_to_newborns_are_cleared),
         cmocka_unit_test(not_beside_the_frozen),
         cmocka_unit_test(not_beside_a_large_frozen_object_alone),
+        cmocka_unit_test(not_while_holders_are_lost),
         cmocka_unit_test(newborns_of_a_hardened_heap_are_sealed),
         cmocka_unit_test(threads_are_born_into_one_generation),
     };

@@ -5,7 +5,8 @@
  */
 #include "base/annotate.h"
 #include "heap/heap.h"
-#include "support/graph.h"
+#include "support/hardened.h"
+#include "support/holders.h"
 
 static const uint32_t first_word[] = {0};
 static const gc_type pairs_type = GC_TYPE_ARRAY("pairs", void *[2], first_word);
@@ -248,28 +249,6 @@ static void sets_are_read_to_their_last_word_and_no_further(void **state)
 
 /* ---- Without room -------------------------------------------------------- */
 
-/* Nothing more fits; what it was like before. */
-static struct gc_lane fill_up(struct gc_lane *lane)
-{
-    struct gc_lane before = *lane;
-
-    lane->committed = lane->capacity = lane->count;
-    return before;
-}
-
-/* A collection may have swapped it. */
-static void give_room(struct world *world, struct gc_lane before)
-{
-    struct gc_remembered *r = remembered(world);
-    struct gc_lane *lanes[] = {&r->log, &r->log_before, &r->old, &r->old_before};
-
-    for (unsigned i = 0; i < GC_COUNT(lanes); i++)
-        if (lanes[i]->words == before.words) {
-            lanes[i]->committed = before.committed;
-            lanes[i]->capacity = before.capacity;
-        }
-}
-
 static unsigned flags_of(struct world *world, const void *object)
 {
     const struct gc_tables *tables = gc_heap_tables(world->heap);
@@ -360,6 +339,7 @@ static void what_the_old_set_has_no_room_for_is_found_in_its_block(void **state)
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, exact_setup, world_teardown)
+#define HARDENED(name) cmocka_unit_test_setup_teardown(name, hardened_setup, world_teardown)
 
 int main(void)
 {
@@ -376,6 +356,8 @@ int main(void)
         TEST(sets_are_read_to_their_last_word_and_no_further),
         TEST(what_the_log_has_no_room_for_is_found_in_its_block),
         TEST(what_the_old_set_has_no_room_for_is_found_in_its_block),
+        HARDENED(what_the_log_has_no_room_for_is_found_in_its_block),
+        HARDENED(what_the_old_set_has_no_room_for_is_found_in_its_block),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

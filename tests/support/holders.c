@@ -29,3 +29,23 @@ void check_node(struct world *world, const struct node *node, uint64_t value, un
     assert_int_equal(node->value, value);
     assert_int_equal(gc_generation_of(world->mutator, node), generation);
 }
+
+struct gc_lane fill_up(struct gc_lane *lane)
+{
+    struct gc_lane before = *lane;
+
+    lane->committed = lane->capacity = lane->count;
+    return before;
+}
+
+void give_room(struct world *world, struct gc_lane before)
+{
+    struct gc_remembered *r = &world->heap->collector.remembered;
+    struct gc_lane *lanes[] = {&r->log, &r->log_before, &r->old, &r->old_before};
+
+    for (unsigned i = 0; i < GC_COUNT(lanes); i++)
+        if (lanes[i]->words == before.words) {
+            lanes[i]->committed = before.committed;
+            lanes[i]->capacity = before.capacity;
+        }
+}
