@@ -23,7 +23,8 @@ struct seeded {
     struct node *node; /* pinned, marked in place; left: other */
     struct node *other;
     struct node *dead;
-    void *large; /* in blocks of its own */
+    void *large;   /* in blocks of its own */
+    void **locals; /* two, in a frame */
 };
 
 struct corruption {
@@ -163,6 +164,11 @@ static void root_to_dead(struct seeded *s)
     s->world->root[3] = s->dead;
 }
 
+static void frame_to_dead(struct seeded *s)
+{
+    s->locals[1] = s->dead;
+}
+
 /* The root led there before the collection, and the object moved. */
 static void refer_to_where_it_was(struct seeded *s)
 {
@@ -249,6 +255,7 @@ static const struct corruption corruptions[] = {
     {GC_PHASE_MARKED, forward_what_is_marked, "is marked where it was, and has moved"},
     {GC_PHASE_MARKED, refer_to_dead, "leads to an object that the trace did not reach"},
     {GC_PHASE_MARKED, root_to_dead, "leads to an object that the trace did not reach"},
+    {GC_PHASE_MARKED, frame_to_dead, "leads to an object that the trace did not reach"},
     {GC_PHASE_MARKED, refer_to_where_it_was, "leads to where an object has moved from"},
     {GC_PHASE_MARKED, push, "the mark stack is not empty at a phase's end"},
     {GC_PHASE_TRACED, refer_to_dead, "leads to an object that the trace did not reach"},
@@ -290,7 +297,10 @@ static void collect_in_child(void *data)
 static struct seeded seed(const char *settings)
 {
     gc_options options = test_options();
-    struct seeded made = {.world = NULL};
+    static void *locals[2];
+    static void *const slots[] = {&locals[0], &locals[1]};
+    static gc_frame frame = {NULL, slots, 2};
+    struct seeded made = {.locals = locals};
 
     options.stacks = GC_STACKS_EXACT;
     options.settings = settings;
@@ -300,6 +310,9 @@ static struct seeded seed(const char *settings)
     made.node->left = made.other;
     made.world->root[1] = made.other;
     made.dead = make_node(made.world->mutator, 3);
+    locals[0] = made.node;
+    locals[1] = NULL;
+    gc_frame_push(made.world->mutator, &frame);
     made.world->root[4] = made.large = make_array(made.world->mutator, &gc_type_bytes, LARGE);
     made.world->root[5] = gc_weakref_create(made.world->mutator, made.node, 0);
     assert_int_equal(gc_pin(made.world->mutator, made.node), GC_OK);

@@ -5,6 +5,7 @@
  */
 #define _POSIX_C_SOURCE 200809L /* NOLINT(bugprone-reserved-identifier) */
 
+#include "heap/heap.h"
 #include "support/threads.h"
 
 #include <stdatomic.h>
@@ -12,6 +13,7 @@
 #include <strata/fork.h>
 #include <strata/weak.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- Children ----------------------------------------------------------- */
@@ -160,27 +162,57 @@ static void a_frozen_heap_forks(void **state)
     end(world);
 }
 
-/* 40 MiB, which a team marks. */
+/* "prefetch" has a team mark a heap as small as this; of several chunks, so that
+ * each of the two has a part. */
 static bool marks_with_a_team(struct world *world, gc_mutator *mutator)
 {
     gc_collect(mutator, GC_OLD, NULL);
-    return is_intact_list(world->root[1], 40 * 32 * KIB) && lives_on(world, mutator);
+    return world->heap->collector.team.helpers > 0 &&
+           is_intact_list(world->root[1], 4 * 32 * KIB) && lives_on(world, mutator);
 }
 
 static void a_heap_with_workers_forks(void **state)
 {
-    struct world *world;
+    struct world *world = make_followed("workers=2,stress=prefetch");
 
     (void)state;
-    if (is_slowed()) /* to fill it takes minutes */
-        skip();
-    world = make_followed("workers=2");
-    world->root[1] = build_list(world->mutator, 40 * 32 * KIB);
+    world->root[1] = build_list(world->mutator, 4 * 32 * KIB);
     for (int i = 0; i < 2; i++) {
         assert_true(marks_with_a_team(world, world->mutator));
         fork_followed(world, world->mutator, marks_with_a_team);
     }
     end(world);
+}
+
+static atomic_bool is_added;
+static void *added;
+
+static void add_root(gc_heap *heap, size_t index, void *data)
+{
+    (void)index;
+    (void)data;
+    assert_int_equal(gc_root_add(heap, &added), GC_OK);
+    atomic_store(&is_added, true);
+}
+
+/* A child would have half of what another thread was about to change. */
+static void nothing_is_registered_while_a_fork_is_prepared(void **state)
+{
+    static const struct timespec while_it_waits = {.tv_nsec = 100000000};
+    struct world *world = make_shared(NULL);
+    struct threads threads;
+
+    (void)state;
+    atomic_store(&is_added, false);
+    gc_fork_prepare(world->heap);
+    start_threads(&threads, world->heap, 1, add_root, NULL);
+    (void)nanosleep(&while_it_waits, NULL);
+    assert_false(atomic_load(&is_added));
+    gc_fork_parent(world->heap);
+    join_threads(&threads, NULL);
+    assert_true(atomic_load(&is_added));
+    assert_int_equal(gc_root_remove(world->heap, &added), GC_OK);
+    world_end(world);
 }
 
 /* ---- From callbacks ----------------------------------------------------- */
@@ -429,6 +461,7 @@ int main(void)
         cmocka_unit_test(several_heaps_are_followed_until_they_are_destroyed),
         cmocka_unit_test(a_frozen_heap_forks),
         cmocka_unit_test(a_heap_with_workers_forks),
+        cmocka_unit_test(nothing_is_registered_while_a_fork_is_prepared),
         cmocka_unit_test(finalizers_and_callbacks_may_fork),
         cmocka_unit_test(a_parked_thread_may_fork),
         cmocka_unit_test(a_child_of_busy_threads_is_alone_and_lives_on),

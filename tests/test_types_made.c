@@ -66,6 +66,35 @@ static void made_array_type_copies_element_offsets(void **state)
     assert_int_equal(pairs[2].kept->value, 5);
 }
 
+struct pieces {
+    uint64_t before;
+    struct node *nodes[3];
+};
+
+static void made_array_type_copies_all_element_offsets(void **state)
+{
+    struct world *world = *state;
+    uint32_t refs[] = {8, 16, 24};
+    gc_type layout = GC_TYPE_ARRAY("made pieces", struct pieces, refs);
+    gc_type *type = gc_type_create(world->mutator, &layout, NULL);
+    struct pieces *pieces;
+
+    assert_non_null(type);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(type->element_refs[i], refs[i]);
+    world->root[0] = pieces = make_array(world->mutator, type, 2);
+    for (unsigned i = 0; i < 3; i++) {
+        struct node *node = make_node(world->mutator, i);
+
+        pieces = world->root[0];
+        pieces[1].nodes[i] = node;
+    }
+    collect(world->mutator, 2);
+    pieces = world->root[0];
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(pieces[1].nodes[i]->value, i);
+}
+
 /* The macros fill in what the inline path needs for plain objects; a copy that
  * asks for more must not go that way. */
 static void made_type_has_the_flags_and_alignment_it_asks_for(void **state)
@@ -284,6 +313,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(made_type_is_a_copy_of_its_layout),
         TEST(made_array_type_copies_element_offsets),
+        TEST(made_array_type_copies_all_element_offsets),
         MOVING(made_type_has_the_flags_and_alignment_it_asks_for),
         MOVING(instance_keeps_the_class_object_and_it_may_move),
         TEST(young_class_of_an_old_instance_survives_young_collections),
