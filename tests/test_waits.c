@@ -8,6 +8,7 @@
 
 #include "heap/heap.h"
 #include "support/threads.h"
+#include "thread/parking.h"
 
 #include <sys/wait.h>
 #include <time.h>

@@ -7,6 +7,7 @@
 #include "memory/forbid.h"
 #include "memory/seals.h"
 #include "os/os.h"
+#include "thread/parking.h"
 
 const gc_type gc_type_bytes = GC_TYPE_LEAF_ARRAY("bytes", unsigned char);
 const gc_type gc_type_references = GC_TYPE_REFERENCES("references");
@@ -406,7 +407,7 @@ void gc_heap_attend(gc_mutator *mutator)
     unsigned watching = gc_mutator_watching(mutator);
 
     if (watching & GC_WATCH_STOP)
-        gc_world_yield(mutator);
+        gc_mutator_yield(mutator);
     if (watching & GC_WATCH_FINALIZERS)
         gc_heap_finalize_due(mutator);
     if (watching & (GC_WATCH_STRESS | GC_WATCH_EXTERNAL) && gc_is_enabled(mutator->heap) &&

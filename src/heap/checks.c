@@ -6,6 +6,7 @@
 #include "heap/heap.h"
 #include "memory/seals.h"
 #include "os/os.h"
+#include "thread/parking.h"
 
 const char gc_not_from_here[] = "called from a callback that may not call it";
 static const char no_reference[] = "this is not a reference to an object of the heap";

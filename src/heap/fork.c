@@ -9,6 +9,7 @@
  */
 #include "heap/heap.h"
 #include "os/os.h"
+#include "thread/parking.h"
 
 static struct gc_lock registry = {PTHREAD_MUTEX_INITIALIZER};
 static gc_heap *followed;
@@ -109,7 +110,7 @@ static void take_registry(void *data)
 static void lock_registry(void)
 {
     gc_inside++;
-    gc_thread_wait(take_registry, NULL);
+    gc_thread_call_parked(take_registry, NULL);
 }
 
 static void unlock_registry(void)

@@ -4,6 +4,7 @@
  */
 #include "heap/heap.h"
 #include "os/os.h"
+#include "thread/parking.h"
 
 #include <stdio.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The handshake.
+ * The handshake: how a heap is stopped. A thread's side of it, how it parks,
+ * unparks and polls, is in parking.c.
  *
  * Each mutator has a word, `watching`, that its own thread and others change
  * by atomic operations. Two of its bits matter here:
@@ -37,15 +38,9 @@
 
 #include "base/check.h"
 #include "os/os.h"
+#include "thread/parking.h"
 
 GC_SIGNAL_SAFE_LOCAL volatile int gc_inside;
-
-/* The mutators of this thread, one for each heap. */
-static _Thread_local struct gc_mutator *own_mutators;
-
-/* Waits that it is in, one within another: what a visit calls may wait, too. Each
- * unparks what it has parked, and no other. */
-static _Thread_local unsigned waits;
 
 bool gc_world_create(struct gc_world *world, void (*ended)(struct gc_mutator *mutator))
 {
@@ -71,134 +66,23 @@ void gc_world_destroy(struct gc_world *world)
     gc_lock_destroy(&world->lock);
 }
 
-/* ---- Parking ---- */
-
-/* Stops and short collections are over sooner than a thread is woken; but where
- * threads have to share cores, looking keeps the others from going on. */
-enum { SPINS = 1000 };
-
-/* One that was waited for stops, or goes. The lock is held. */
-static void count_off(struct gc_world *world)
-{
-    GC_CHECK(world->pending > 0, "W2");
-    if (__atomic_sub_fetch(&world->pending, 1, __ATOMIC_RELAXED) == 0)
-        gc_signal_all(&world->stopped);
-}
-
-static void park(struct gc_mutator *mutator)
-{
-    struct gc_world *world = mutator->world;
-    unsigned before = __atomic_fetch_or(&mutator->watching, GC_WATCH_PARKED, __ATOMIC_SEQ_CST);
-
-    __atomic_store_n(&mutator->fast.limit, 0, __ATOMIC_RELAXED);
-    if (before & GC_WATCH_STOP) {
-        gc_world_lock(world);
-        count_off(world);
-        gc_world_unlock(world);
-    }
-}
-
-/* False if it must stay parked. */
-static bool try_unpark(struct gc_mutator *mutator)
-{
-    unsigned before = gc_mutator_watching(mutator);
-
-    do {
-        if (before & GC_WATCH_STOP)
-            return false;
-    } while (!__atomic_compare_exchange_n(&mutator->watching, &before,
-                                          before & ~(unsigned)GC_WATCH_PARKED, false,
-                                          __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
-    gc_mutator_set_limit(mutator);
-    return true;
-}
-
-/* Who sees by looking that STOP is clear needs no lock: the others are being
- * released, too, and to stop them again takes the lock. */
-static void await_release(struct gc_mutator *mutator)
-{
-    struct gc_world *world = mutator->world;
-    unsigned spins = __atomic_load_n(&world->spins, __ATOMIC_RELAXED);
-
-    for (; spins > 0; spins--) {
-        if (!(gc_mutator_watching(mutator) & GC_WATCH_STOP))
-            return;
-        GC_RELAX();
-    }
-    gc_world_lock(world);
-    while (gc_mutator_watching(mutator) & GC_WATCH_STOP)
-        gc_signal_wait(&world->released, &world->lock);
-    gc_world_unlock(world);
-}
-
-/* Parks in every heap in which the thread runs. */
-static void park_all(struct gc_stack_top top)
-{
-    waits++;
-    for (struct gc_mutator *mutator = own_mutators; mutator != NULL;
-         mutator = mutator->next_of_thread) {
-        if (gc_mutator_is_parked(mutator))
-            continue;
-        mutator->top = top;
-        mutator->aside = waits;
-        park(mutator);
-    }
-}
-
-static void park_again(const struct gc_mutator *end)
-{
-    for (struct gc_mutator *mutator = own_mutators; mutator != end;
-         mutator = mutator->next_of_thread)
-        if (mutator->aside == waits)
-            park(mutator);
-}
-
-/* Unparks what the last park_all parked: all, or, while one must wait, none. */
-static void unpark_all(void)
-{
-    struct gc_mutator *mutator = own_mutators;
-
-    while (mutator != NULL) {
-        if (mutator->aside == waits && !try_unpark(mutator)) {
-            park_again(mutator);
-            await_release(mutator);
-            mutator = own_mutators;
-        } else {
-            mutator = mutator->next_of_thread;
-        }
-    }
-    for (mutator = own_mutators; mutator != NULL; mutator = mutator->next_of_thread)
-        if (mutator->aside == waits)
-            mutator->aside = 0;
-    waits--;
-}
-
 /* ---- Coming and going ---- */
 
-struct joining {
-    struct gc_world *world;
-    struct gc_mutator *mutator;
-};
-
-static void await_no_stopper(struct gc_stack_top top, void *data)
+static void await_no_stopper(void *data)
 {
     struct gc_world *world = data;
 
-    gc_inside++;
-    park_all(top);
     gc_world_lock(world);
     while (world->stopper != NULL)
         gc_signal_wait(&world->released, &world->lock);
     gc_world_unlock(world);
-    unpark_all();
-    gc_inside--;
 }
 
 /* The thread ends, with mutators left: from a destructor of a thread key. */
 static void end_thread(void)
 {
-    while (own_mutators != NULL)
-        own_mutators->world->ended(own_mutators);
+    for (struct gc_mutator *own; (own = gc_thread_mutators()) != NULL;)
+        own->world->ended(own);
 }
 
 /* Another may stop the heap again before this thread has the lock. */
@@ -211,14 +95,13 @@ bool gc_world_join(struct gc_world *world, struct gc_mutator *mutator)
     gc_world_lock(world);
     while (world->stopper != NULL) {
         gc_world_unlock(world);
-        gc_stack_freeze(await_no_stopper, world);
+        gc_thread_call_parked(await_no_stopper, world);
         gc_world_lock(world);
     }
     mutator->world = world;
     mutator->next = world->mutators;
     world->mutators = mutator;
-    mutator->next_of_thread = own_mutators;
-    own_mutators = mutator;
+    gc_thread_add(mutator);
     return true;
 }
 
@@ -230,23 +113,16 @@ void gc_world_leave(struct gc_mutator *mutator)
     while (*link != mutator)
         link = &(*link)->next;
     *link = mutator->next;
-    for (link = &own_mutators; *link != mutator;)
-        link = &(*link)->next_of_thread;
-    *link = mutator->next_of_thread;
+    gc_thread_remove(mutator);
     if ((gc_mutator_watching(mutator) & (GC_WATCH_STOP | GC_WATCH_PARKED)) == GC_WATCH_STOP)
-        count_off(world);
-}
-
-struct gc_mutator *gc_world_own(const struct gc_world *world)
-{
-    struct gc_mutator *mutator = own_mutators;
-
-    while (mutator != NULL && mutator->world != world)
-        mutator = mutator->next_of_thread;
-    return mutator;
+        gc_world_count_off(world);
 }
 
 /* ---- Stopping ---- */
+
+/* Stops and short collections are over sooner than a thread is woken; but where
+ * threads have to share cores, looking keeps the others from going on. */
+enum { SPINS = 1000 };
 
 bool gc_world_is_mine(const struct gc_world *world)
 {
@@ -359,25 +235,21 @@ struct stopping {
     bool result;
 };
 
-static void stop_and_act(struct gc_stack_top top, void *data)
+static void stop_and_act(void *data)
 {
     struct stopping *stopping = data;
     struct gc_world *world = stopping->mutator->world;
 
-    gc_inside++;
-    park_all(top);
     begin_stop(world, stopping->mutator);
     stopping->result = stopping->act(stopping->mutator, stopping->data);
     end_stop(world);
-    unpark_all();
-    gc_inside--;
 }
 
 bool gc_world_stop(struct gc_mutator *mutator, gc_stopped_fn *act, void *data)
 {
     struct stopping stopping = {mutator, act, data, false};
 
-    gc_stack_freeze(stop_and_act, &stopping);
+    gc_thread_call_parked(stop_and_act, &stopping);
     return stopping.result;
 }
 
@@ -389,7 +261,7 @@ void gc_world_loosen(struct gc_mutator *stopper)
 
     __atomic_store_n(&stopper->world->collecting, 0, __ATOMIC_RELAXED);
     gc_world_unlock(stopper->world);
-    unparked = try_unpark(stopper);
+    unparked = gc_mutator_try_unpark(stopper);
     GC_CHECK(unparked, "W3");
     gc_inside--;
 }
@@ -399,8 +271,7 @@ void gc_world_loosen(struct gc_mutator *stopper)
 void gc_world_tighten(struct gc_mutator *stopper)
 {
     gc_inside++;
-    stopper->aside = waits;
-    park(stopper);
+    gc_mutator_park_again(stopper);
     gc_world_lock(stopper->world);
     __atomic_store_n(&stopper->world->collecting, gc_os_thread(), __ATOMIC_RELAXED);
 }
@@ -410,22 +281,18 @@ void gc_world_tighten(struct gc_mutator *stopper)
 /* The stopper where the thread has no mutator. */
 static struct gc_mutator outsider;
 
-static void hold_frozen(struct gc_stack_top top, void *data)
+static void stop_and_hold(void *data)
 {
     struct gc_world *world = data;
     struct gc_mutator *own = gc_world_own(world);
 
-    gc_inside++;
-    park_all(top);
     begin_stop(world, own != NULL ? own : &outsider);
     gc_world_unlock(world);
-    unpark_all();
-    gc_inside--;
 }
 
 void gc_world_hold(struct gc_world *world)
 {
-    gc_stack_freeze(hold_frozen, world);
+    gc_thread_call_parked(stop_and_hold, world);
 }
 
 void gc_world_shut(struct gc_world *world)
@@ -455,94 +322,4 @@ void gc_world_drop(struct gc_mutator *mutator)
     while (*link != mutator)
         link = &(*link)->next;
     *link = mutator->next;
-}
-
-struct waiting {
-    void (*await)(void *data);
-    void *data;
-};
-
-static void wait_frozen(struct gc_stack_top top, void *data)
-{
-    const struct waiting *waiting = data;
-
-    gc_inside++;
-    park_all(top);
-    waiting->await(waiting->data);
-    unpark_all();
-    gc_inside--;
-}
-
-void gc_thread_wait(void (*await)(void *data), void *data)
-{
-    struct waiting waiting = {await, data};
-
-    gc_stack_freeze(wait_frozen, &waiting);
-}
-
-/* ---- Yielding ---- */
-
-static void yield_frozen(struct gc_stack_top top, void *data)
-{
-    (void)data;
-    gc_inside++;
-    park_all(top);
-    unpark_all();
-    gc_inside--;
-}
-
-void gc_world_yield(struct gc_mutator *mutator)
-{
-    if (gc_mutator_watching(mutator) & GC_WATCH_STOP)
-        gc_stack_freeze(yield_frozen, NULL);
-}
-
-/* ---- Parked by the embedder ---- */
-
-struct parked_call {
-    struct gc_mutator *mutator;
-    void (*act)(void *data);
-    void *data;
-};
-
-/* The mutator is parked; if it cannot be unparked at once, the thread waits,
- * and runs nowhere meanwhile. */
-static void unpark_frozen(struct gc_stack_top top, void *data)
-{
-    struct gc_mutator *mutator = data;
-
-    gc_inside++;
-    park_all(top);
-    mutator->aside = waits;
-    unpark_all();
-    gc_inside--;
-}
-
-static void call_frozen(struct gc_stack_top top, void *data)
-{
-    struct parked_call *call = data;
-
-    call->mutator->top = top;
-    park(call->mutator);
-    call->act(call->data);
-    if (!try_unpark(call->mutator))
-        unpark_frozen(top, call->mutator);
-}
-
-void gc_mutator_call_parked(struct gc_mutator *mutator, void (*act)(void *data), void *data)
-{
-    struct parked_call call = {mutator, act, data};
-
-    gc_stack_freeze(call_frozen, &call);
-}
-
-void gc_mutator_park(struct gc_mutator *mutator)
-{
-    park(mutator);
-}
-
-void gc_mutator_unpark(struct gc_mutator *mutator)
-{
-    if (!try_unpark(mutator))
-        gc_stack_freeze(unpark_frozen, mutator);
 }

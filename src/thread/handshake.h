@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * How the threads of a heap stop for one of them. The protocol is told in
- * handshake.c.
+ * handshake.c; what a thread does to stop is in parking.h.
  */
 #ifndef STRATA_HANDSHAKE_H
 #define STRATA_HANDSHAKE_H
@@ -67,9 +67,6 @@ bool gc_world_join(struct gc_world *world, struct gc_mutator *mutator);
 /* Removes it. The lock is held, and stays so. */
 void gc_world_leave(struct gc_mutator *mutator);
 
-/* The calling thread's mutator in this world, or NULL. */
-struct gc_mutator *gc_world_own(const struct gc_world *world);
-
 /* ---- Stopping ---- */
 
 /* Calls `act` with every mutator of the world stopped and the lock held. All
@@ -99,26 +96,5 @@ void gc_world_let_go(struct gc_world *world);
  * anew, and takes it; false if that cannot be. Removes one of another thread. */
 bool gc_world_recreate(struct gc_world *world);
 void gc_world_drop(struct gc_mutator *mutator);
-
-/* Calls what waits for something that another thread must do, or a lock that
- * another may hold while it stops worlds: the thread is parked in all heaps. */
-void gc_thread_wait(void (*await)(void *data), void *data);
-
-/* Stops for whoever has asked for it, if anybody has. */
-void gc_world_yield(struct gc_mutator *mutator);
-
-/* ---- Parking ---- */
-
-static inline bool gc_mutator_is_parked(const struct gc_mutator *mutator)
-{
-    return (gc_mutator_watching(mutator) & GC_WATCH_PARKED) != 0;
-}
-
-/* Calls `act` with the mutator parked, and the stack frozen. */
-void gc_mutator_call_parked(struct gc_mutator *mutator, void (*act)(void *data), void *data);
-
-/* The same in two steps, for a heap that does not scan stacks. */
-void gc_mutator_park(struct gc_mutator *mutator);
-void gc_mutator_unpark(struct gc_mutator *mutator);
 
 #endif

@@ -63,7 +63,7 @@ struct gc_mutator {
     struct gc_coroutine *coroutine; /* whose stack it runs on; NULL: the thread's own */
     struct gc_left home;            /* what the thread's own was left with, meanwhile */
     unsigned watching;              /* shared; atomic */
-    unsigned aside;                 /* the wait (handshake.c) that parked it; 0: none did */
+    unsigned aside;                 /* the wait (parking.c) that parked it; 0: none did */
     bool in_limit_callback;
     bool callback_collected;         /* ... and a full collection was tried in it */
     bool was_named;                  /* by the watchdog, in this stop */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The handshake of src/thread/handshake.c, step by step, for spin.
+ * The handshake of src/thread (handshake.c, parking.c), step by step, for spin.
  *
  * Threads attach, poll, stop a heap, park, detach, fork and end, BUDGET actions
  * each, in every order; one thread may poll for ever. Checked are
