@@ -152,22 +152,60 @@ static void a_store_into_a_young_object_is_not_logged(void **state)
     check_node(world, holder->left, 7, GC_MIDDLE);
 }
 
-static void relinking_old_objects_logs_nothing(void **state)
+/* Of stores that need no note one in 32 is noted. */
+static void relinking_old_objects_logs_one_in_many(void **state)
+{
+    enum { NODES = 3200, MANY = 32 };
+    struct world *world = *state;
+    uint64_t before;
+
+    world->root[0] = build_list(world->mutator, NODES);
+    make_old(world);
+    before = stats_of(world->heap).logged_objects;
+    for (struct node *list = world->root[0]; list != NULL; list = list->right)
+        gc_write(world->mutator, list, &list->left, world->root[0]);
+    assert_int_equal(stats_of(world->heap).logged_objects, before + NODES / MANY);
+}
+
+/* So one that is relinked all the time is logged, once; a collection finds that it
+ * refers to nothing younger, and notes what is stored next. */
+static void a_holder_that_is_relinked_for_long_is_logged(void **state)
 {
     struct world *world = *state;
-    struct node *a;
-    struct node *b;
+    struct node *holder, *other;
     uint64_t before;
 
     old_node(world, 0);
     old_node(world, 1);
-    a = world->root[0];
-    b = world->root[1];
+    other = world->root[0];
+    holder = world->root[1];
     before = stats_of(world->heap).logged_objects;
-    for (int i = 0; i < 1000; i++) {
-        gc_write(world->mutator, a, &a->left, i % 2 == 0 ? b : NULL);
-        gc_write(world->mutator, b, &b->left, i % 2 == 0 ? a : NULL);
-    }
+    for (int i = 0; i < 1000; i++)
+        gc_write(world->mutator, holder, &holder->left, i % 2 == 0 ? other : NULL);
+    assert_int_equal(stats_of(world->heap).logged_objects, before + 1);
+    gc_collect(world->mutator, GC_YOUNG, NULL);
+    gc_write(world->mutator, holder, &holder->left, other);
+    assert_int_equal(stats_of(world->heap).logged_objects, before + 1);
+    store_new_node(world, holder, &holder->left, 7);
+    assert_int_equal(stats_of(world->heap).logged_objects, before + 2);
+    gc_collect(world->mutator, GC_YOUNG, NULL);
+    check_node(world, holder->left, 7, GC_MIDDLE);
+}
+
+/* Its cards say more than an entry in the log, and it stays armed. */
+static void relinking_an_old_array_with_cards_logs_nothing(void **state)
+{
+    enum { LENGTH = 20000 };
+    struct world *world = *state;
+    uint64_t before;
+    void **array;
+
+    old_node(world, 0);
+    array = world->root[1] = make_array(world->mutator, &gc_type_references, LENGTH);
+    make_old(world);
+    before = stats_of(world->heap).logged_objects;
+    for (size_t i = 0; i < LENGTH; i++)
+        gc_write(world->mutator, array, &array[i], world->root[0]);
     assert_int_equal(stats_of(world->heap).logged_objects, before);
 }
 
@@ -341,7 +379,9 @@ int main(void)
         EXACT(an_overwritten_value_is_kept_no_longer),
         EXACT(a_holder_is_logged_once_between_collections),
         EXACT(a_store_into_a_young_object_is_not_logged),
-        EXACT(relinking_old_objects_logs_nothing),
+        EXACT(relinking_old_objects_logs_one_in_many),
+        EXACT(a_holder_that_is_relinked_for_long_is_logged),
+        EXACT(relinking_an_old_array_with_cards_logs_nothing),
         EXACT(a_chain_of_young_objects_hangs_on_one_old),
         EXACT(a_chain_through_all_generations_survives),
         EXACT(a_young_object_known_to_many_old_ones_moves_once),

@@ -137,6 +137,8 @@ void gc_heap_visit(gc_mutator *mutator, gc_visit_fn *visit, void *data)
 
 /* ---- Stores ---- */
 
+enum { STORES_PASSED = 32 };
+
 static void check_store(gc_mutator *mutator, const void *object, const void *slot)
 {
     const char *function = slot == NULL ? "gc_write_barrier" : "gc_write";
@@ -163,10 +165,23 @@ GC_NEVER_INLINE static void note_store(gc_mutator *mutator, void *object, const 
     gc_heap_unlock(mutator->heap);
 }
 
+/* Whether a store needs no note. One in STORES_PASSED is noted all the same: a
+ * holder that is stored into again and again is soon disarmed, so that its stores
+ * take the fast path until a collection has scanned it. An array with cards stays
+ * armed whatever is noted. */
+static inline bool passes(gc_mutator *mutator, const void *object, const void *slot)
+{
+    const struct gc_tables *tables = &mutator->heap->collector.tables;
+
+    return gc_barrier_passes(tables, (uintptr_t)object, slot) &&
+           (GC_LIKELY(++mutator->passed % STORES_PASSED != 0) ||
+            gc_has_cards(tables, (uintptr_t)object));
+}
+
 GC_NEVER_INLINE static void write_checked(gc_mutator *mutator, void *object, void *slot)
 {
     check_store(mutator, object, slot);
-    if (!gc_barrier_passes(&mutator->heap->collector.tables, (uintptr_t)object, slot))
+    if (!passes(mutator, object, slot))
         note_store(mutator, object, slot);
 }
 
@@ -175,7 +190,7 @@ void gc_write_slow(gc_mutator *mutator, void *object, void *slot)
 {
     if (GC_UNLIKELY(gc_is_checking(mutator->heap)))
         write_checked(mutator, object, slot);
-    else if (!gc_barrier_passes(&mutator->heap->collector.tables, (uintptr_t)object, slot))
+    else if (!passes(mutator, object, slot))
         note_store(mutator, object, slot);
 }
 

@@ -71,6 +71,7 @@ struct gc_mutator {
     unsigned visits;                 /* gc_heap_visit calls under way */
     uintptr_t draining;              /* address of the frame that runs finalizers; 0 if none */
     const struct gc_coroutine *draining_on; /* whose stack it is on; NULL: the thread's own */
+    unsigned passed;                        /* stores that the barrier had nothing to note of */
     size_t log_count;                       /* shared; written by atomic stores */
     uintptr_t log[GC_MUTATOR_LOG];          /* holders, not yet in the heap's log */
 };

@@ -133,11 +133,13 @@ void gc_card_mark(const struct gc_tables *tables, uintptr_t object, const void *
 }
 
 /* Marks the card; true if the array is not in the log yet. */
-static bool note_card(const struct gc_tables *tables, uintptr_t object, const void *slot,
-                      unsigned age)
+static bool note_card(const struct gc_tables *tables, uintptr_t object, const void *slot)
 {
+    unsigned age = GC_YOUNG;
     uint8_t before;
 
+    if (slot != NULL && gc_has_plain_slots(gc_object_type(object)))
+        age = gc_age_of(tables, gc_load_word(slot));
     gc_card_mark(tables, object, slot, gc_card_for(age));
     before = __atomic_load_n(gc_log_byte(object), __ATOMIC_RELAXED);
     if (before & GC_LOG_NOTED)
@@ -149,14 +151,10 @@ static bool note_card(const struct gc_tables *tables, uintptr_t object, const vo
 /* Two threads may both disarm and note an object: a duplicate entry is legal. */
 bool gc_barrier_notes(const struct gc_tables *tables, uintptr_t object, const void *slot)
 {
-    const gc_type *type = gc_header_type(gc_header_of(object));
-    unsigned age = GC_YOUNG;
     uint8_t log;
 
-    if (slot != NULL && gc_has_plain_slots(type))
-        age = gc_age_of(tables, gc_load_word(slot));
     if (gc_has_cards(tables, object))
-        return note_card(tables, object, slot, age);
+        return note_card(tables, object, slot);
     log = __atomic_load_n(gc_log_byte(object), __ATOMIC_RELAXED);
     __atomic_store_n(gc_log_byte(object), (uint8_t)(log & ~GC_LOG_ARMED), __ATOMIC_RELAXED);
     return true;
