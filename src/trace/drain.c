@@ -55,11 +55,9 @@ GC_NEVER_INLINE static void note_retired(struct gc_tracer *tracer, uintptr_t obj
     gc_push_object(tracer, object);
 }
 
-GC_ALWAYS_INLINE void scan_object(struct gc_tracer *tracer, uintptr_t object,
+GC_ALWAYS_INLINE void scan_object(struct gc_tracer *tracer, uintptr_t object, const gc_type *type,
                                   gc_scan_slot_fn *visit)
 {
-    const gc_type *type = gc_header_type(*gc_header(object));
-
     tracer->youngest = GC_GENERATIONS;
     if (GC_LIKELY(type->kind == GC_KIND_STRUCT)) {
         gc_scan_offsets(tracer, object, type->refs, type->ref_count, visit);
@@ -97,8 +95,10 @@ GC_ALWAYS_INLINE void scan_on(struct gc_tracer *tracer, uintptr_t object, size_t
 GC_ALWAYS_INLINE void scan_marked(struct gc_tracer *tracer, uintptr_t object,
                                   gc_scan_slot_fn *visit)
 {
-    if (gc_settle_marked(tracer, object)->kind != GC_KIND_LEAF)
-        scan_object(tracer, object, visit);
+    const gc_type *type = gc_settle_marked(tracer, object);
+
+    if (type->kind != GC_KIND_LEAF)
+        scan_object(tracer, object, type, visit);
 }
 
 /* An entry of any other kind. */
@@ -107,7 +107,7 @@ GC_ALWAYS_INLINE void scan_entry(struct gc_tracer *tracer, uintptr_t entry, gc_s
     uintptr_t target = entry & ~(uintptr_t)3;
 
     if ((entry & 3) == GC_STACK_OBJECT)
-        scan_object(tracer, target, visit);
+        scan_object(tracer, target, gc_header_type(*gc_header(target)), visit);
     else if ((entry & 3) == GC_STACK_ARRAY)
         scan_on(tracer, target, tracer->stack.words[--tracer->stack.count], visit);
     else
@@ -145,8 +145,9 @@ GC_ALWAYS_INLINE void pop_queued(struct gc_tracer *tracer, struct gc_ring *marke
     }
     gc_prefetch_object(tracer, entry);
     if (GC_LIKELY(marked->count == GC_RING))
-        scan_marked(tracer, gc_ring_take(marked), visit);
-    gc_ring_put(marked, entry);
+        scan_marked(tracer, gc_ring_exchange(marked, entry), visit);
+    else
+        gc_ring_put(marked, entry);
 }
 
 /* With nothing on the stack the oldest of a queue goes at once: a list has one
@@ -176,9 +177,22 @@ GC_ALWAYS_INLINE void drain_queued(struct gc_tracer *tracer, gc_scan_slot_fn *vi
     while (pass_oldest(tracer, &marked, visit));
 }
 
+/* gc_queue for a holder that is condemned, and so not frozen: nothing is noted of an
+ * edge to an object of gen2 in place, which most lead to. */
+GC_ALWAYS_INLINE void queue(struct gc_tracer *tracer, void *slot)
+{
+    uintptr_t word = gc_load_word(slot), granule = gc_plain_granule(tracer, word);
+
+    if (GC_LIKELY(granule < tracer->granules) &&
+        GC_LIKELY(gc_granule_state(tracer, granule) == gc_state(GC_OLD, GC_IN_PLACE)))
+        gc_queue_object(tracer, word);
+    else
+        gc_queue(tracer, slot);
+}
+
 static void drain_all_queued(struct gc_tracer *tracer)
 {
-    drain_queued(tracer, gc_queue);
+    drain_queued(tracer, queue);
 }
 
 static void drain_shallow(struct gc_tracer *tracer)
@@ -238,10 +252,10 @@ static void drain_stack(struct gc_tracer *tracer)
 static void scan_again(uintptr_t object, void *data)
 {
     struct gc_tracer *tracer = data;
+    uint64_t header = *gc_header(object);
 
-    if (gc_header_type(*gc_header(object))->kind != GC_KIND_LEAF &&
-        !gc_is_forwarded(*gc_header(object)))
-        scan_object(tracer, object, gc_follow_as_due);
+    if (!gc_is_forwarded(header) && gc_header_type(header)->kind != GC_KIND_LEAF)
+        scan_object(tracer, object, gc_header_type(header), gc_follow_as_due);
     drain_stack(tracer);
 }
 

@@ -81,7 +81,8 @@ GC_ALWAYS_INLINE const gc_type *gc_settle_marked(struct gc_tracer *tracer, uintp
 {
     const gc_type *type = gc_header_type(*gc_header(object));
 
-    gc_settle_in_place(tracer, object, type, tracer->state[gc_block_of(tracer->tables, object)]);
+    gc_settle_in_place(tracer, object, type,
+                       tracer->state[(object - tracer->base) >> GC_BLOCK_LOG2]);
     return type;
 }
 
@@ -265,8 +266,9 @@ GC_ALWAYS_INLINE void gc_edge_arrives(struct gc_tracer *tracer, uintptr_t entry)
 GC_ALWAYS_INLINE void gc_edge_waits(struct gc_tracer *tracer, uintptr_t entry)
 {
     if (GC_LIKELY(tracer->edges.count == GC_RING))
-        gc_edge_arrives(tracer, gc_ring_take(&tracer->edges));
-    gc_ring_put(&tracer->edges, entry);
+        gc_edge_arrives(tracer, gc_ring_exchange(&tracer->edges, entry));
+    else
+        gc_ring_put(&tracer->edges, entry);
 }
 
 /* An edge to an object in place waits till the word of its mark is fetched. */

@@ -24,6 +24,16 @@ GC_ALWAYS_INLINE void gc_ring_put(struct gc_ring *ring, uintptr_t entry)
     ring->entries[(ring->first + ring->count++) % GC_RING] = entry;
 }
 
+/* It is full: puts one in for the oldest, which it returns. */
+GC_ALWAYS_INLINE uintptr_t gc_ring_exchange(struct gc_ring *ring, uintptr_t entry)
+{
+    uintptr_t oldest = ring->entries[ring->first];
+
+    ring->entries[ring->first] = entry;
+    ring->first = (ring->first + 1) % GC_RING;
+    return oldest;
+}
+
 /* It is not empty. */
 GC_ALWAYS_INLINE uintptr_t gc_ring_take(struct gc_ring *ring)
 {

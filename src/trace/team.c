@@ -159,8 +159,9 @@ GC_ALWAYS_INLINE void pop(struct gc_worker *worker, struct gc_ring *marked)
     }
     gc_prefetch_object(&worker->tracer, entry);
     if (GC_LIKELY(marked->count == GC_RING))
-        scan_marked(worker, gc_ring_take(marked));
-    gc_ring_put(marked, entry);
+        scan_marked(worker, gc_ring_exchange(marked, entry));
+    else
+        gc_ring_put(marked, entry);
 }
 
 /* What a parcel holds is tested at once: so many edges take the room of one object
