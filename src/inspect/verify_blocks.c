@@ -5,22 +5,31 @@
  */
 #include "inspect/verify.h"
 
-static bool has_bits(const uint64_t *bits)
+/* All of them are read: no branch for each. */
+static bool has_bits(const uint64_t *words, size_t count)
 {
-    for (int i = 0; i < GC_BLOCK_WORDS; i++)
-        if (bits[i] != 0)
-            return true;
-    return false;
+    uint64_t any = 0;
+
+    for (size_t i = 0; i < count; i++)
+        any |= words[i];
+    return any != 0;
 }
 
+static bool has_starts(const struct gc_tables *tables, uint32_t block)
+{
+    return has_bits(gc_block_bits(tables->starts, block), GC_BLOCK_WORDS);
+}
+
+static bool has_marks(const struct gc_tables *tables, uint32_t block)
+{
+    return has_bits(gc_block_bits(tables->marks, block), GC_BLOCK_WORDS);
+}
+
+/* A block's bytes begin at a word. */
 static bool has_lines(const struct gc_tables *tables, uint32_t block)
 {
-    const uint8_t *lines = gc_block_lines(tables, block);
-
-    for (int i = 0; i < GC_BLOCK_LINES; i++)
-        if (lines[i] != 0)
-            return true;
-    return false;
+    return has_bits((const void *)gc_block_lines(tables, block),
+                    GC_BLOCK_LINES / sizeof(uint64_t));
 }
 
 /* ---- Blocks ---- */
@@ -35,9 +44,9 @@ static void verify_free(struct gc_verifier *verifier, uint32_t block)
         gc_fault_block(verifier, block, "has a kind, but no state");
     if (tables->blocks[block].flags != 0)
         gc_fault_block(verifier, block, "is free, but has flags");
-    if (has_bits(gc_block_bits(tables->starts, block)))
+    if (has_starts(tables, block))
         gc_fault_block(verifier, block, "is free, but has starts (T1)");
-    if (has_bits(gc_block_bits(tables->marks, block)))
+    if (has_marks(tables, block))
         gc_fault_block(verifier, block, "is free, but has marks (T1)");
     if (has_lines(tables, block))
         gc_fault_block(verifier, block, "is free, but has occupied lines (T1)");
@@ -117,7 +126,7 @@ static void verify_used(struct gc_verifier *verifier, uint32_t block, bool chunk
 
     if (chunk_says_free)
         gc_fault_block(verifier, block, "is used, but its chunk has it free (C1)");
-    if (has_bits(gc_block_bits(tables->marks, block)))
+    if (has_marks(tables, block))
         gc_fault_block(verifier, block, "has marks between collections (T2)");
     if (info->kind == GC_BLOCK_FREE || info->kind > GC_BLOCK_FOLLOWER) {
         gc_fault_block(verifier, block, "is used, but has no kind (C1)");

@@ -5,7 +5,8 @@
 
 #include <assert.h>
 
-enum { PAGE_BYTES = 512, PIECE_PAGES = 63 };
+/* Most heaps hold few handles, and each page is looked at in every collection. */
+enum { PAGE_BYTES = 512, FIRST_PAGES = 7, PIECE_PAGES = 63 };
 
 static_assert(sizeof(struct gc_handle_page) == PAGE_BYTES, "a handle leads to its page by a mask");
 
@@ -40,13 +41,14 @@ static void open_page(struct gc_handles *handles, struct gc_handle_page *page)
 /* Pages come many to a piece, so that aligning them wastes at most one. */
 static bool open_piece(struct gc_handles *handles)
 {
-    void *piece = gc_os.allocate((PIECE_PAGES + 1) * PAGE_BYTES);
+    size_t count = handles->page_count == 0 ? FIRST_PAGES : PIECE_PAGES;
+    void *piece = gc_os.allocate((count + 1) * PAGE_BYTES);
     struct gc_handle_page *pages;
 
     if (piece == NULL)
         return false;
     pages = (struct gc_handle_page *)gc_round_up((uintptr_t)piece, PAGE_BYTES);
-    for (int i = PIECE_PAGES; i-- > 0;)
+    for (size_t i = count; i-- > 0;)
         open_page(handles, &pages[i]);
     pages[0].piece = piece;
     return true;
