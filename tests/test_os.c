@@ -6,6 +6,7 @@
 #include "os/os.h"
 
 #include <inttypes.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "os/threads.h"
 #include "support/pages.h"
 
 #define MIB ((size_t)1 << 20)
@@ -301,6 +303,25 @@ static void metadata_of_no_bytes_is_not_a_failure(void **state)
     gc_os.free(NULL);
 }
 
+/* Threads that are bound to one core must not look at words that another of
+ * them is to change. */
+static void cores_are_those_that_may_be_used(void **state)
+{
+    cpu_set_t allowed, one;
+    size_t core = 0;
+
+    (void)state;
+    assert_int_equal(sched_getaffinity(0, sizeof allowed, &allowed), 0);
+    assert_int_equal(gc_os_cores(), CPU_COUNT(&allowed));
+    while (!CPU_ISSET(core, &allowed))
+        core++;
+    CPU_ZERO(&one);
+    CPU_SET(core, &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    assert_int_equal(gc_os_cores(), 1);
+    assert_int_equal(sched_setaffinity(0, sizeof allowed, &allowed), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -324,6 +345,7 @@ int main(void)
         cmocka_unit_test(allocated_metadata_is_zeroed),
         cmocka_unit_test(resized_metadata_keeps_its_contents),
         cmocka_unit_test(metadata_of_no_bytes_is_not_a_failure),
+        cmocka_unit_test(cores_are_those_that_may_be_used),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,7 +47,8 @@ struct gc_spin {
 void gc_spin_take(struct gc_spin *spin);
 void gc_spin_give(struct gc_spin *spin);
 
-/* How many threads can run at the same time, at least 1. */
+/* How many of the process's threads can run at the same time, as far as the calling
+ * one knows: at least 1. */
 unsigned gc_os_cores(void);
 
 /* Has `ended` called, the one given last, when the calling thread ends; false if

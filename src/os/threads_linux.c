@@ -8,6 +8,7 @@
 #include "os/threads.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/syscall.h>
@@ -136,10 +137,15 @@ void gc_spin_give(struct gc_spin *spin)
     __atomic_store_n(&spin->holder, 0, __ATOMIC_RELEASE);
 }
 
+/* Those that this thread may run on; there may be more than a set holds. */
 unsigned gc_os_cores(void)
 {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    cpu_set_t allowed;
+    long cores;
 
+    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0)
+        return (unsigned)CPU_COUNT(&allowed);
+    cores = sysconf(_SC_NPROCESSORS_ONLN);
     return cores > 0 ? (unsigned)cores : 1;
 }
 
