@@ -28,8 +28,7 @@ static bool has_marks(const struct gc_tables *tables, uint32_t block)
 /* A block's bytes begin at a word. */
 static bool has_lines(const struct gc_tables *tables, uint32_t block)
 {
-    return has_bits((const void *)gc_block_lines(tables, block),
-                    GC_BLOCK_LINES / sizeof(uint64_t));
+    return has_bits((const void *)gc_block_lines(tables, block), GC_BLOCK_LINES / sizeof(uint64_t));
 }
 
 /* ---- Blocks ---- */
