@@ -39,19 +39,30 @@ static void a_limit_that_is_lowered_far_can_be_used(void **state)
     }
 }
 
+/* Each lane of the remembered set, those that a collection swaps in too. */
+static void check_remembered(const struct world *world, size_t capacity, bool is_frozen)
+{
+    const struct gc_remembered *r = &collector_of(world)->remembered;
+    const struct gc_lane *lanes[] = {&r->log,        &r->log_before, &r->old,
+                                     &r->old_before, &r->frozen,     &r->frozen_before};
+
+    assert_int_equal(r->capacity, capacity);
+    for (size_t i = 0; i < (is_frozen ? 6 : 4); i++)
+        assert_int_equal(lanes[i]->capacity, capacity);
+}
+
 /* What they were reserved for, they may hold again. */
 static void lanes_follow_the_limit_down_and_up(void **state)
 {
     struct world *world = make_limited(1024 * MIB);
     const struct gc_lane *stack = &collector_of(world)->tracer.stack;
-    const struct gc_lane *log = &collector_of(world)->remembered.log;
-    const struct gc_lane *frozen = &collector_of(world)->remembered.frozen;
+    const size_t reserved = collector_of(world)->remembered.log.reserved;
     size_t room = collector_of(world)->blocks.lane_room_bytes;
 
     (void)state;
     assert_int_equal(gc_limit_set(world->heap, 0, 128 * MIB), GC_OK);
     assert_int_equal(stack->capacity, stack->reserved / 8);
-    assert_int_equal(log->capacity, log->reserved / 8);
+    check_remembered(world, reserved / 8, false);
     assert_true(collector_of(world)->blocks.lane_room_bytes <= room / 8);
     assert_int_equal(gc_limit_set(world->heap, 0, 1024 * MIB), GC_OK);
     assert_int_equal(stack->capacity, stack->reserved);
@@ -60,9 +71,11 @@ static void lanes_follow_the_limit_down_and_up(void **state)
     assert_int_equal(stack->capacity, stack->reserved);
     assert_int_equal(gc_limit_set(world->heap, 0, 128 * MIB), GC_OK);
     assert_int_equal(gc_freeze(world->mutator, 0), GC_OK); /* makes lanes */
-    assert_int_equal(frozen->capacity, log->capacity);
+    check_remembered(world, reserved / 8, true);
     assert_int_equal(gc_limit_set(world->heap, 0, 1024 * MIB), GC_OK);
-    assert_int_equal(frozen->capacity, log->reserved);
+    check_remembered(world, reserved, true);
+    assert_int_equal(gc_limit_set(world->heap, 0, 128 * MIB), GC_OK);
+    check_remembered(world, reserved / 8, true);
     world_end(world);
 }
 
