@@ -46,24 +46,30 @@ GC_ALWAYS_INLINE void pass_on(struct gc_worker *worker, uintptr_t object)
 
 /* ---- One object ---- */
 
-/* The same as gc_queue, but that no slot is followed here. */
-GC_ALWAYS_INLINE void visit(struct gc_tracer *tracer, void *slot)
+/* An edge that leads to what is not of gen2 and in place, or to nothing. */
+static void visit_other(struct gc_tracer *tracer, void *slot)
 {
-    uintptr_t word = gc_load_word(slot), granule = gc_plain_granule(tracer, word);
-    unsigned state;
+    uintptr_t word = gc_load_word(slot);
+    unsigned state = gc_state_of_target(tracer, word);
 
-    if (GC_LIKELY(granule < tracer->granules))
-        state = gc_granule_state(tracer, granule);
-    else if (tracer->other_tags != 0)
-        state = gc_state_of_target(tracer, word);
-    else
-        return;
     if (!gc_note_target(tracer, state))
         return;
     if (gc_state_action(state) == GC_EVACUATE)
         leave(worker_of(tracer), (uintptr_t)slot | GC_STACK_SLOT);
     else
         pass_on(worker_of(tracer), word & ~(uintptr_t)7);
+}
+
+/* The same as the serial trace's `queue`, but that no slot is followed here. */
+GC_ALWAYS_INLINE void visit(struct gc_tracer *tracer, void *slot)
+{
+    uintptr_t word = gc_load_word(slot), granule = gc_plain_granule(tracer, word);
+
+    if (GC_LIKELY(granule < tracer->granules) &&
+        GC_LIKELY(gc_granule_state(tracer, granule) == gc_state(GC_OLD, GC_IN_PLACE)))
+        pass_on(worker_of(tracer), word);
+    else if (word != 0)
+        visit_other(tracer, slot);
 }
 
 /* Without room the block is flagged, as by a full stack; it is the worker's. */
