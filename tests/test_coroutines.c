@@ -284,6 +284,26 @@ static void register_as_neither(void)
     (void)gc_coroutine_register(doomed->mutator, some_stack, sizeof some_stack, (gc_exactness)7);
 }
 
+static gc_coroutine *registered_elsewhere(void)
+{
+    struct world *other = make_plain(MIB);
+
+    return gc_coroutine_register(other->mutator, some_stack, sizeof some_stack, GC_EXACT);
+}
+
+static void switch_to_another_heaps(void)
+{
+    make_doomed();
+    gc_coroutine_switch(doomed->mutator, registered_elsewhere());
+}
+
+/* It was taken off the list of the wrong heap. */
+static void unregister_another_heaps(void)
+{
+    make_doomed();
+    gc_coroutine_unregister(doomed->mutator, registered_elsewhere());
+}
+
 static void unregister_null(void)
 {
     make_doomed();
@@ -306,6 +326,10 @@ static void misuse_is_named(void **state)
     expect_misuse(register_as_neither, "gc_coroutine_register",
                   "the exactness is not GC_EXACT or GC_AMBIGUOUS");
     expect_misuse(unregister_null, "gc_coroutine_unregister", "the coroutine is NULL");
+    expect_misuse(switch_to_another_heaps, "gc_coroutine_switch",
+                  "the coroutine is of another heap");
+    expect_misuse(unregister_another_heaps, "gc_coroutine_unregister",
+                  "the coroutine is of another heap");
 }
 
 static void those_left_go_with_the_heap(void **state)

@@ -8,10 +8,14 @@
 #include "heap/heap.h"
 #include "support/threads.h"
 
+#include "os/os.h"
+
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <strata/fork.h>
 #include <strata/weak.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -140,6 +144,36 @@ static void several_heaps_are_followed_until_they_are_destroyed(void **state)
     end(worlds[2]);
     assert_int_equal(fork() == 0 ? (_exit(0), 0) : 0, 0); /* none is left */
     assert_true(wait(NULL) > 0);
+}
+
+static void follow_in_finalizer(gc_mutator *mutator, void *object, void *data)
+{
+    (void)object;
+    (void)data;
+    assert_int_equal(gc_fork_follow(gc_mutator_heap(mutator)), GC_OK);
+}
+
+static void keep_poisoned(void *memory)
+{
+    if (memory != NULL)
+        memset(memory, 0xaa, malloc_usable_size(memory));
+}
+
+/* It stayed in the list, freed. */
+static void a_heap_followed_by_its_last_finalizer_is_followed_no_more(void **state)
+{
+    struct world *world = make_shared(NULL);
+    gc_finalizer finalizer = {.size = sizeof finalizer, .run = follow_in_finalizer};
+    void (*free_memory)(void *) = gc_os.free;
+
+    (void)state;
+    world->root[0] = build_list(world->mutator, 1000);
+    assert_int_equal(gc_finalizer_add(world->mutator, world->root[0], &finalizer, NULL), GC_OK);
+    gc_finalizers_at_destroy(world->heap, true);
+    gc_os.free = keep_poisoned;
+    end(world);
+    gc_os.free = free_memory;
+    end_or_wait(fork(), true);
 }
 
 static bool freezes_and_lives_on(struct world *world, gc_mutator *mutator)
@@ -459,6 +493,7 @@ int main(void)
         cmocka_unit_test(a_followed_heap_needs_none_of_them),
         cmocka_unit_test(a_child_may_fork),
         cmocka_unit_test(several_heaps_are_followed_until_they_are_destroyed),
+        cmocka_unit_test(a_heap_followed_by_its_last_finalizer_is_followed_no_more),
         cmocka_unit_test(a_frozen_heap_forks),
         cmocka_unit_test(a_heap_with_workers_forks),
         cmocka_unit_test(nothing_is_registered_while_a_fork_is_prepared),

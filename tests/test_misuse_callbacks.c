@@ -121,7 +121,7 @@ static void call_all_from_visit(void *object, void *data)
 {
     (void)object;
     if (visited++ == 0)
-        make_calls(CALL_OTHER | CALL_CHANGES, data);
+        make_calls(CALL_OTHER | CALL_CHANGES | CALL_ASKS, data);
 }
 
 static void what_does_not_collect_may_be_called_in_a_visit(void **state)
@@ -159,7 +159,8 @@ static bool call_all_at_limit(gc_mutator *mutator, size_t needed, void *data)
     (void)needed;
     (void)data;
     asked++;
-    make_calls(CALL_INLINE | CALL_POLLS | CALL_COLLECTS | CALL_OTHER | CALL_CHANGES, mutator);
+    make_calls(CALL_INLINE | CALL_POLLS | CALL_COLLECTS | CALL_OTHER | CALL_CHANGES | CALL_ASKS,
+               mutator);
     return false;
 }
 

@@ -3,9 +3,11 @@
  * Misuse of what a program does before and after a fork: each ends with its
  * message.
  */
-#include "support/doomed.h"
+#include "support/calls.h"
 
 #include <strata/fork.h>
+
+#define PREPARED "the heap is prepared for a fork"
 
 static void parent_without_prepare(void)
 {
@@ -35,6 +37,23 @@ static void allocate_large_while_prepared(void)
     make_doomed();
     gc_fork_prepare(doomed->heap);
     gc_alloc_array(doomed->mutator, &gc_type_bytes, 1 << 20);
+}
+
+static void call_while_prepared(void)
+{
+    make_doomed();
+    prepare_calls(doomed->mutator, doomed->root);
+    gc_fork_prepare(doomed->heap);
+    call->make(doomed->mutator);
+}
+
+/* Those that ask waited for ever for the lock that their own thread had. */
+static void a_heap_that_is_prepared_is_not_used(void **state)
+{
+    unsigned all = (CALL_MUTATOR | CALL_HEAP) & ~(CALL_INLINE | CALL_POLLS | CALL_UNFORKS);
+
+    (void)state;
+    expect_refused(all, call_while_prepared, PREPARED);
 }
 
 static void prepare_in_visit(void *object, void *data)
@@ -70,7 +89,7 @@ static void misuse_is_named(void **state)
     expect_misuse(parent_without_heap, "gc_fork_parent", "the heap is NULL");
     expect_misuse(freeze_as_nobody_knows, "gc_freeze", "there is no such flag");
     expect_misuse(child_without_prepare, "gc_fork_child", "there was no gc_fork_prepare");
-    expect_misuse(allocate_large_while_prepared, "gc_alloc", NOT_FROM_HERE);
+    expect_misuse(allocate_large_while_prepared, "gc_alloc", PREPARED);
     expect_misuse(prepare_while_visiting, "gc_fork_prepare", NOT_FROM_HERE);
     expect_misuse(prepare_while_collecting, "gc_fork_prepare", NOT_FROM_HERE);
 }
@@ -79,6 +98,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(misuse_is_named),
+        cmocka_unit_test(a_heap_that_is_prepared_is_not_used),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

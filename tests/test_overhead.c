@@ -19,12 +19,6 @@ static size_t metadata(struct world *world)
     return stats_of(world->heap).metadata_bytes;
 }
 
-static void trace_nothing(gc_tracer *tracer, void *data)
-{
-    (void)tracer;
-    (void)data;
-}
-
 static void make_handles(struct world *world)
 {
     for (size_t i = 0; i < MANY; i++) {
@@ -59,6 +53,40 @@ static void handles_are_counted_and_used_again(void **state)
     }
     assert_int_equal(metadata(world), with);
     destroy_handles(world);
+}
+
+/* They were counted when the next collection came. */
+static void handles_are_counted_at_once(void **state)
+{
+    struct world *world = *state;
+    size_t before = stats_of(world->heap).committed_bytes;
+
+    make_handles(world);
+    assert_true(stats_of(world->heap).committed_bytes >= before + MANY * sizeof(void *));
+    destroy_handles(world);
+}
+
+static void types_are_counted_while_they_are_there(void **state)
+{
+    struct world *world = *state;
+    size_t before = metadata(world);
+    gc_type *types[100];
+
+    for (size_t i = 0; i < GC_COUNT(types); i++) {
+        types[i] = gc_type_create(world->mutator, &node_type, NULL);
+        assert_non_null(types[i]);
+    }
+    assert_true(metadata(world) >= before + GC_COUNT(types) * sizeof(gc_type));
+    for (size_t i = 0; i < GC_COUNT(types); i++)
+        gc_type_retire(world->mutator, types[i], NULL, NULL);
+    (void)metadata(world);
+    assert_int_equal(metadata(world), before);
+}
+
+static void trace_nothing(gc_tracer *tracer, void *data)
+{
+    (void)tracer;
+    (void)data;
 }
 
 static void roots_of_each_sort_are_counted(void **state)
@@ -114,8 +142,8 @@ static void finalizers_are_counted_and_used_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(handles_are_counted_and_used_again),
-        TEST(roots_of_each_sort_are_counted),
+        TEST(handles_are_counted_and_used_again),     TEST(handles_are_counted_at_once),
+        TEST(types_are_counted_while_they_are_there), TEST(roots_of_each_sort_are_counted),
         TEST(finalizers_are_counted_and_used_again),
     };
 

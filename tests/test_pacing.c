@@ -253,6 +253,25 @@ static void predictions_come_true(void **state)
     world_end(world);
 }
 
+/* What was said was what the nursery alone would bring. */
+static void a_charge_that_is_due_is_predicted(void **state)
+{
+    struct world *world = make_plain(0);
+    struct prediction p;
+
+    (void)state;
+    assert_int_equal(predict(world).reason, GC_REASON_NURSERY);
+    assert_int_equal(gc_external_adjust(world->mutator, NULL, 100 * MIB), GC_OK);
+    p = predict(world);
+    assert_int_equal(p.reason, GC_REASON_EXTERNAL);
+    assert_int_equal(p.bytes_left, 0);
+    assert_non_null(gc_alloc(world->mutator, &node_type));
+    assert_int_equal(gc_last_reason(world->heap), GC_REASON_EXTERNAL);
+    assert_int_equal(predict(world).reason, GC_REASON_NURSERY);
+    assert_true(predict(world).bytes_left > 0);
+    world_end(world);
+}
+
 static void bytes_left_are_left(void **state)
 {
     struct world *world = make_plain(0);
@@ -328,6 +347,7 @@ int main(void)
         cmocka_unit_test(every_reason_and_status_has_a_name_of_its_own),
         cmocka_unit_test(a_prediction_may_be_asked_for_in_part),
         cmocka_unit_test(predictions_come_true),
+        cmocka_unit_test(a_charge_that_is_due_is_predicted),
         cmocka_unit_test(bytes_left_are_left),
         cmocka_unit_test(disabling_nests),
         cmocka_unit_test(a_request_is_obeyed_while_disabled),

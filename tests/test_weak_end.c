@@ -2,7 +2,13 @@
  *
  * What a heap's end runs, and what it drops.
  */
+#define _POSIX_C_SOURCE 200809L /* NOLINT(bugprone-reserved-identifier) */
+
+#include "support/doomed.h"
 #include "support/queued.h"
+
+#include <pthread.h>
+#include <unistd.h>
 
 static void queued_ones_are_dropped_with_the_heap(void **state)
 {
@@ -114,6 +120,47 @@ static void a_finalizer_that_is_always_registered_again_ends(void **state)
     check_ran(1);
 }
 
+static void *attach_and_stay(void *data)
+{
+    gc_mutator *mutator;
+    bool *is_there = data;
+
+    assert_int_equal(gc_mutator_attach(doomed->heap, &mutator), GC_OK);
+    __atomic_store_n(is_there, true, __ATOMIC_RELEASE);
+    while (data != NULL)
+        pause();
+    return NULL;
+}
+
+static void bring_a_thread(gc_mutator *mutator, void *object, void *data)
+{
+    bool is_there = false;
+    pthread_t thread;
+
+    (void)mutator;
+    (void)object;
+    (void)data;
+    assert_int_equal(pthread_create(&thread, NULL, attach_and_stay, &is_there), 0);
+    while (!__atomic_load_n(&is_there, __ATOMIC_ACQUIRE))
+        ;
+}
+
+static void end_with_a_thread_brought(void)
+{
+    make_doomed();
+    (void)add_finalizer(doomed->mutator, doomed_node, bring_a_thread, 1);
+    gc_finalizers_at_destroy(doomed->heap, true);
+    gc_mutator_detach(doomed->mutator);
+    gc_heap_destroy(doomed->heap);
+}
+
+/* The heap was taken from under it. */
+static void a_finalizer_leaves_no_thread_in_a_heap_that_ends(void **state)
+{
+    (void)state;
+    expect_misuse(end_with_a_thread_brought, "gc_heap_destroy", "a mutator is still attached");
+}
+
 static void a_heap_with_nothing_to_run_ends(void **state)
 {
     struct world *world = other_world();
@@ -138,6 +185,7 @@ int main(void)
         cmocka_unit_test(a_callback_queued_meanwhile_takes_nobodys_place),
         cmocka_unit_test(what_is_registered_meanwhile_is_dropped),
         cmocka_unit_test(a_finalizer_that_is_always_registered_again_ends),
+        cmocka_unit_test(a_finalizer_leaves_no_thread_in_a_heap_that_ends),
         cmocka_unit_test(a_heap_with_nothing_to_run_ends),
     };
 

@@ -138,9 +138,9 @@ typedef struct gc_finalizer {
 /* Registers a finalizer for `object`, which may have several, also while one
  * of them runs. `id` may be NULL.
  *
- * Order    of all that a collection finds dead, however they refer to each
- *          other: by priority, then in order of registration. What earlier
- *          collections queued goes before.
+ * Order    by priority; of one priority, what earlier collections queued goes
+ *          before. Of all that a collection finds dead, however they refer to
+ *          each other: in order of registration.
  * Returns  GC_OK; GC_NO_MEMORY; GC_BAD_SIZE; GC_BAD_OPTION for a priority that
  *          does not exist, or external_bytes above PTRDIFF_MAX. Misuse unless
  *          `object` is an object of the heap.
@@ -174,11 +174,12 @@ STRATA_API size_t gc_finalizers_pending(const gc_heap *heap);
  * nested. It is the heap's. GC never collects. Thread: the mutator's own. */
 STRATA_API void gc_finalizers_at_safepoints(gc_mutator *mutator, bool enabled);
 
-/* Whether gc_heap_destroy first runs what is queued, then the watches of all
- * that is left (newest first), then its finalizers (by priority, then in order
- * of registration), in a mutator of its own (default no: they are dropped, as they
- * are if there is no memory for it). Registrations made meanwhile are dropped. GC
- * never collects. Thread: any. */
+/* Whether gc_heap_destroy first runs the callbacks that are queued and the watches
+ * of all that is left (newest first), then the finalizers (by priority; of one
+ * priority those that are queued, then the others in order of registration), in a
+ * mutator of its own (default no: they are dropped, as they are if there is no
+ * memory for it). Registrations made meanwhile are dropped. GC never collects.
+ * Thread: any. */
 STRATA_API void gc_finalizers_at_destroy(gc_heap *heap, bool enabled);
 
 /* ---- Guardians ---------------------------------------------------------- */

@@ -368,7 +368,7 @@ static void *take_after_collecting(const struct request *request)
 /* ---- The slow path, whole ---- */
 
 /* All threads are stopped. */
-static void collect_as_due(gc_heap *heap, gc_reason stress)
+static void collect_as_due(gc_heap *heap, gc_reason asked)
 {
     gc_reason reason;
     unsigned generation = gc_pace_choose(&heap->collector.pace, gc_middle_bytes(&heap->collector),
@@ -376,14 +376,15 @@ static void collect_as_due(gc_heap *heap, gc_reason stress)
 
     if (heap->collector.stress & GC_STRESS_FULL)
         generation = GC_OLD;
-    gc_heap_collect(heap, generation, stress != GC_REASON_NONE ? stress : reason);
+    gc_heap_collect(heap, generation, asked != GC_REASON_NONE ? asked : reason);
 }
 
 static bool collect_if_due(gc_mutator *mutator, void *data)
 {
     (void)data;
     if (is_due(mutator->heap))
-        collect_as_due(mutator->heap, GC_REASON_NONE);
+        collect_as_due(mutator->heap,
+                       gc_heap_is_charged(mutator->heap) ? GC_REASON_EXTERNAL : GC_REASON_NONE);
     return true;
 }
 
@@ -394,7 +395,7 @@ static bool collect_if_asked(gc_mutator *mutator, void *data)
     (void)data;
     if (heap->disabled != 0)
         return false;
-    if (gc_pace_external_due(&heap->collector.pace, heap->collector.external_since))
+    if (gc_heap_is_charged(heap))
         collect_as_due(heap, GC_REASON_EXTERNAL);
     else if ((gc_mutator_watching(mutator) & GC_WATCH_STRESS) && gc_stress_is_due(heap))
         collect_as_due(heap, GC_REASON_STRESS);

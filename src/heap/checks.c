@@ -9,6 +9,7 @@
 #include "thread/parking.h"
 
 const char gc_not_from_here[] = "called from a callback that may not call it";
+static const char prepared[] = "the heap is prepared for a fork";
 static const char no_reference[] = "this is not a reference to an object of the heap";
 
 /* ---- Callers ---- */
@@ -18,7 +19,7 @@ void gc_check_heap(const gc_heap *heap, const char *function)
     if (heap == NULL)
         gc_misuse(function, "the heap is NULL");
     if (gc_world_is_mine(&heap->collector.world))
-        gc_misuse(function, gc_not_from_here);
+        gc_misuse(function, heap->is_prepared ? prepared : gc_not_from_here);
 }
 
 void gc_check_attached(const gc_heap *heap, const char *function)

@@ -158,6 +158,7 @@ bool gc_is_enabled(const gc_heap *heap)
 {
     bool enabled;
 
+    gc_check_heap(heap, "gc_is_enabled");
     gc_heap_lock(heap);
     enabled = heap->disabled == 0;
     gc_heap_unlock(heap);
@@ -175,9 +176,9 @@ static void check_generation(unsigned generation, const char *function)
 size_t gc_threshold(const gc_heap *heap, unsigned generation)
 {
     const struct gc_pace *pace = &heap->collector.pace;
-
     size_t value;
 
+    gc_check_heap(heap, "gc_threshold");
     check_generation(generation, "gc_threshold");
     gc_heap_lock(heap);
     if (generation == GC_YOUNG)
@@ -234,6 +235,7 @@ size_t gc_count(const gc_heap *heap, unsigned generation)
     const struct gc_pace *pace = &heap->collector.pace;
     size_t count;
 
+    gc_check_heap(heap, "gc_count");
     check_generation(generation, "gc_count");
     gc_heap_lock(heap);
     if (generation == GC_YOUNG)
@@ -251,11 +253,16 @@ unsigned gc_next_generation(const gc_heap *heap, gc_reason *reason, size_t *byte
     size_t used, nursery;
     gc_reason why;
 
+    gc_check_heap(heap, "gc_next_generation");
     gc_heap_lock(heap);
     generation = gc_pace_choose(&collector->pace, gc_middle_bytes(collector),
                                 gc_held_bytes(collector), &why);
     used = gc_heap_young_bytes(heap);
     nursery = collector->pace.nursery;
+    if (gc_heap_is_charged(heap)) {
+        why = GC_REASON_EXTERNAL;
+        nursery = 0;
+    }
     gc_heap_unlock(heap);
     if (collector->stress & GC_STRESS_FULL)
         generation = GC_OLD;
@@ -270,6 +277,7 @@ gc_reason gc_last_reason(const gc_heap *heap)
 {
     gc_reason reason;
 
+    gc_check_heap(heap, "gc_last_reason");
     gc_heap_lock(heap);
     reason = heap->collector.last.reason;
     gc_heap_unlock(heap);

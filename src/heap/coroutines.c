@@ -25,6 +25,7 @@ gc_coroutine *gc_coroutine_register(gc_mutator *mutator, void *low, size_t bytes
     coroutine->base = (uintptr_t)low + bytes;
     coroutine->exactness = (uint8_t)exactness;
     collector = &mutator->heap->collector;
+    coroutine->world = mutator->world;
     gc_heap_lock(mutator->heap);
     coroutine->next = collector->coroutines;
     if (coroutine->next != NULL)
@@ -32,6 +33,13 @@ gc_coroutine *gc_coroutine_register(gc_mutator *mutator, void *low, size_t bytes
     collector->coroutines = coroutine;
     gc_heap_unlock(mutator->heap);
     return coroutine;
+}
+
+static void check_ours(const gc_mutator *mutator, const gc_coroutine *coroutine,
+                       const char *function)
+{
+    if (coroutine->world != mutator->world)
+        gc_misuse(function, "the coroutine is of another heap");
 }
 
 /* Its previous thread has left it, if the embedder hands it over as it should. */
@@ -42,6 +50,8 @@ void gc_coroutine_switch(gc_mutator *mutator, gc_coroutine *to)
     gc_check_mutator(mutator, "gc_coroutine_switch");
     if (to == NULL && mutator->coroutine == NULL)
         gc_misuse("gc_coroutine_switch", "the thread is on its own stack already");
+    if (to != NULL)
+        check_ours(mutator, to, "gc_coroutine_switch");
     if (to != NULL && !__atomic_compare_exchange_n(&to->on, &nobody, mutator, false,
                                                    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
         gc_misuse("gc_coroutine_switch", "a thread is on this stack already");
@@ -55,6 +65,7 @@ void gc_coroutine_unregister(gc_mutator *mutator, gc_coroutine *coroutine)
     gc_check_mutator(mutator, "gc_coroutine_unregister");
     if (coroutine == NULL)
         gc_misuse("gc_coroutine_unregister", "the coroutine is NULL");
+    check_ours(mutator, coroutine, "gc_coroutine_unregister");
     if (__atomic_load_n(&coroutine->on, __ATOMIC_ACQUIRE) != NULL)
         gc_misuse("gc_coroutine_unregister", "a thread is on this stack");
     gc_heap_lock(mutator->heap);

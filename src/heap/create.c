@@ -42,22 +42,29 @@ static size_t mutator_bytes(const gc_mutator *mutator)
     return bytes;
 }
 
+size_t gc_heap_overhead_bytes(const gc_heap *heap)
+{
+    const struct gc_collector *collector = &heap->collector;
+
+    return lane_words(collector, false) * sizeof(uintptr_t) + sizeof *heap +
+           gc_roots_bytes(&collector->roots) + gc_attachments_bytes(&collector->pins) +
+           gc_attachments_bytes(&collector->charges) + gc_set_bytes(&collector->pinned_once) +
+           mutator_bytes(collector->world.mutators) + mutator_bytes(heap->detached) +
+           gc_heap_coroutine_bytes(heap) + gc_attachments_bytes(&collector->hashes) +
+           gc_weakrefs_bytes(&collector->weakrefs) + gc_calls_bytes(&collector->calls) +
+           gc_ephemerons_bytes(&collector->tracer.ephemerons) +
+           gc_quarantine_bytes(&collector->quarantine) + collector->types.bytes +
+           collector->handles.page_count * sizeof(struct gc_handle_page) +
+           collector->blocks.chunk_count * sizeof(struct gc_chunk);
+}
+
 void gc_heap_count_overhead(gc_heap *heap)
 {
     struct gc_collector *collector = &heap->collector;
-    size_t lanes = lane_words(collector, false) * sizeof(uintptr_t);
+    size_t lanes = lane_words(collector, false), most = lane_words(collector, true);
 
-    collector->blocks.lane_room_bytes = lane_words(collector, true) * sizeof(uintptr_t) - lanes;
-    collector->blocks.overhead_bytes =
-        lanes + sizeof *heap + gc_roots_bytes(&collector->roots) +
-        gc_attachments_bytes(&collector->pins) + gc_attachments_bytes(&collector->charges) +
-        gc_set_bytes(&collector->pinned_once) + mutator_bytes(collector->world.mutators) +
-        mutator_bytes(heap->detached) + gc_heap_coroutine_bytes(heap) +
-        gc_attachments_bytes(&collector->hashes) + gc_weakrefs_bytes(&collector->weakrefs) +
-        gc_calls_bytes(&collector->calls) + gc_ephemerons_bytes(&collector->tracer.ephemerons) +
-        gc_quarantine_bytes(&collector->quarantine) +
-        collector->handles.page_count * sizeof(struct gc_handle_page) +
-        collector->blocks.chunk_count * sizeof(struct gc_chunk);
+    collector->blocks.lane_room_bytes = (most - lanes) * sizeof(uintptr_t);
+    collector->blocks.overhead_bytes = gc_heap_overhead_bytes(heap);
 }
 
 /* ---- Lanes, in proportion to the limit: how many words ---- */
@@ -261,15 +268,21 @@ static void free_mutators(gc_heap *heap)
     }
 }
 
-void gc_heap_destroy(gc_heap *heap)
+static void check_nobody_attached(const gc_heap *heap)
 {
-    gc_check_heap(heap, "gc_heap_destroy");
     gc_heap_lock(heap);
     if (heap->collector.world.mutators != NULL)
         gc_misuse("gc_heap_destroy", "a mutator is still attached");
     gc_heap_unlock(heap);
+}
+
+void gc_heap_destroy(gc_heap *heap)
+{
+    gc_check_heap(heap, "gc_heap_destroy");
+    check_nobody_attached(heap);
+    gc_heap_finalize_all(heap); /* these may fork, and bring threads to the heap */
+    check_nobody_attached(heap);
     gc_heap_unfollow(heap);
-    gc_heap_finalize_all(heap);
     free_mutators(heap);
     gc_heap_free_coroutines(heap);
     gc_heaps_remove(heap);

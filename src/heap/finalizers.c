@@ -193,6 +193,7 @@ size_t gc_finalizers_pending(const gc_heap *heap)
 {
     size_t count;
 
+    gc_check_heap(heap, "gc_finalizers_pending");
     gc_heap_lock(heap);
     count = count_pending(heap);
     gc_heap_unlock(heap);
@@ -234,6 +235,7 @@ void gc_finalizers_at_safepoints(gc_mutator *mutator, bool enabled)
 
 void gc_finalizers_at_destroy(gc_heap *heap, bool enabled)
 {
+    gc_check_heap(heap, "gc_finalizers_at_destroy");
     gc_heap_lock(heap);
     heap->finalize_at_destroy = enabled;
     gc_heap_unlock(heap);

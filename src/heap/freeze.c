@@ -42,10 +42,11 @@ void gc_unfreeze(gc_mutator *mutator)
     gc_world_stop(mutator, unfreeze_stopped, NULL);
 }
 
-static struct gc_generation frozen(const gc_heap *heap)
+static struct gc_generation frozen(const gc_heap *heap, const char *function)
 {
     struct gc_generation generation;
 
+    gc_check_heap(heap, function);
     gc_heap_lock(heap);
     generation = heap->collector.spaces.generations[GC_FROZEN];
     gc_heap_unlock(heap);
@@ -54,10 +55,10 @@ static struct gc_generation frozen(const gc_heap *heap)
 
 size_t gc_frozen_objects(const gc_heap *heap)
 {
-    return frozen(heap).objects;
+    return frozen(heap, "gc_frozen_objects").objects;
 }
 
 size_t gc_frozen_bytes(const gc_heap *heap)
 {
-    return frozen(heap).bytes;
+    return frozen(heap, "gc_frozen_bytes").bytes;
 }

@@ -162,8 +162,9 @@ void gc_heap_watch_for_finalizers(gc_heap *heap);
 /* Runs what is queued and left, if the heap is to do so. Nobody is attached. */
 void gc_heap_finalize_all(gc_heap *heap);
 
-/* Bytes that the heap holds besides blocks and their tables, and room for more of
- * them in a collection. The lock is held. */
+/* Bytes that the heap holds besides blocks and their tables; counts them, and room
+ * for more of them in a collection, in the limit. The lock is held. */
+size_t gc_heap_overhead_bytes(const gc_heap *heap);
 void gc_heap_count_overhead(gc_heap *heap);
 
 /* Lets lanes grow as far as the limit has room for them, and counts anew. The lock
@@ -195,6 +196,12 @@ bool gc_stress_is_due(gc_heap *heap);
 static inline struct gc_tables *gc_heap_tables(gc_heap *heap)
 {
     return &heap->collector.tables;
+}
+
+/* Whether bytes charged since the last collection call for one. The lock is held. */
+static inline bool gc_heap_is_charged(const gc_heap *heap)
+{
+    return gc_pace_external_due(&heap->collector.pace, heap->collector.external_since);
 }
 
 static inline unsigned gc_heap_generation(gc_heap *heap, const void *object)

@@ -84,7 +84,7 @@ static void note_change(gc_mutator *mutator, ptrdiff_t change)
     if (change <= 0)
         return;
     collector->external_since += (size_t)change;
-    if (gc_pace_external_due(&collector->pace, collector->external_since))
+    if (gc_heap_is_charged(mutator->heap))
         gc_mutator_watch(mutator, GC_WATCH_EXTERNAL);
 }
 

@@ -31,7 +31,8 @@ static void fill(const gc_heap *heap, gc_stats *stats)
     stats->live_bytes = gc_live_bytes(collector) + gc_heap_young_bytes(heap) +
                         collector->spaces.generations[GC_FROZEN].bytes;
     stats->large_bytes += collector->spaces.generations[GC_FROZEN].large_bytes;
-    stats->committed_bytes = gc_blocks_committed(&collector->blocks);
+    stats->committed_bytes = gc_blocks_committed(&collector->blocks) -
+                             collector->blocks.overhead_bytes + gc_heap_overhead_bytes(heap);
     stats->metadata_bytes = stats->committed_bytes - collector->blocks.touched_bytes;
     stats->external_bytes = collector->external_bytes;
     stats->nursery_bytes = collector->pace.nursery;
@@ -46,6 +47,7 @@ static void fill(const gc_heap *heap, gc_stats *stats)
 
 gc_status gc_stats_get(const gc_heap *heap, gc_stats *stats)
 {
+    gc_check_heap(heap, "gc_stats_get");
     if (stats->size != sizeof *stats)
         return GC_BAD_SIZE;
     gc_heap_lock(heap);

@@ -17,6 +17,7 @@ struct gc_coroutine {
     struct gc_coroutine *next; /* of the heap's; under the lock */
     struct gc_coroutine *previous;
     struct gc_mutator *on; /* atomic */
+    const struct gc_world *world;
     uintptr_t low;
     uintptr_t base; /* exclusive */
     uint8_t exactness;

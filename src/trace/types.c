@@ -14,12 +14,19 @@ size_t gc_inline_bytes(const gc_type *type)
 }
 
 /* One piece of memory: the descriptor, then both offset tables. */
+static size_t made_bytes(const gc_type *layout)
+{
+    size_t offsets = (size_t)layout->ref_count + layout->element_ref_count;
+
+    return sizeof(struct gc_made_type) + offsets * sizeof(uint32_t);
+}
+
 struct gc_made_type *gc_made_type_create(struct gc_types *types, const gc_type *layout,
                                          uintptr_t class_object)
 {
     size_t refs = layout->ref_count * sizeof(uint32_t);
     size_t element_refs = layout->element_ref_count * sizeof(uint32_t);
-    struct gc_made_type *made = gc_os.allocate(sizeof *made + refs + element_refs);
+    struct gc_made_type *made = gc_os.allocate(made_bytes(layout));
     uint32_t *offsets;
 
     if (made == NULL)
@@ -39,6 +46,7 @@ struct gc_made_type *gc_made_type_create(struct gc_types *types, const gc_type *
     made->type.element_refs = offsets + layout->ref_count;
     made->next = types->young;
     types->young = made;
+    types->bytes += made_bytes(layout);
     return made;
 }
 
@@ -105,6 +113,7 @@ static bool has_old_class(const struct gc_made_type *made, const struct gc_trace
 static void let_go(struct gc_made_type *made, struct gc_types *types)
 {
     if (!types->keeps_gone) {
+        types->bytes -= made_bytes(&made->type);
         gc_os.free(made);
         return;
     }

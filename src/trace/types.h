@@ -42,6 +42,7 @@ struct gc_types {
     struct gc_made_type *old;
     struct gc_made_type *frozen; /* may have frozen instances: not looked at */
     struct gc_made_type *gone;   /* retired and without instances; only if `keeps_gone` */
+    size_t bytes;                /* of all of them */
     bool keeps_gone;             /* stress: what was an instance shall lead to no freed memory */
 };
 

@@ -4,6 +4,7 @@
 #include <strata/coroutine.h>
 #include <strata/fork.h>
 #include <strata/table.h>
+#include <strata/weak.h>
 
 gc_heap *heap_to_call;
 const struct call *call;
@@ -296,6 +297,68 @@ static void end_in_child(gc_mutator *mutator)
     gc_fork_child(heap_to_call);
 }
 
+static void ask_figures(gc_mutator *mutator)
+{
+    gc_stats stats = {.size = sizeof stats};
+
+    (void)mutator;
+    (void)gc_stats_get(heap_to_call, &stats);
+}
+
+static void ask_threshold(gc_mutator *mutator)
+{
+    (void)mutator;
+    (void)gc_threshold(heap_to_call, GC_YOUNG);
+}
+
+static void ask_count(gc_mutator *mutator)
+{
+    (void)mutator;
+    (void)gc_count(heap_to_call, GC_YOUNG);
+}
+
+static void ask_what_is_next(gc_mutator *mutator)
+{
+    (void)mutator;
+    (void)gc_next_generation(heap_to_call, NULL, NULL);
+}
+
+static void ask_reason(gc_mutator *mutator)
+{
+    (void)mutator;
+    (void)gc_last_reason(heap_to_call);
+}
+
+static void ask_whether_enabled(gc_mutator *mutator)
+{
+    (void)mutator;
+    (void)gc_is_enabled(heap_to_call);
+}
+
+static void ask_what_is_pending(gc_mutator *mutator)
+{
+    (void)mutator;
+    (void)gc_finalizers_pending(heap_to_call);
+}
+
+static void ask_frozen_objects(gc_mutator *mutator)
+{
+    (void)mutator;
+    (void)gc_frozen_objects(heap_to_call);
+}
+
+static void ask_frozen_bytes(gc_mutator *mutator)
+{
+    (void)mutator;
+    (void)gc_frozen_bytes(heap_to_call);
+}
+
+static void finalize_at_the_end(gc_mutator *mutator)
+{
+    (void)mutator;
+    gc_finalizers_at_destroy(heap_to_call, true);
+}
+
 static void attach(gc_mutator *mutator)
 {
     (void)gc_mutator_attach(heap_to_call, &mutator);
@@ -359,6 +422,16 @@ static const struct call calls[] = {
     {prepare_fork, "gc_fork_prepare", CALL_FORKS},
     {end_in_parent, "gc_fork_parent", CALL_UNFORKS},
     {end_in_child, "gc_fork_child", CALL_UNFORKS},
+    {ask_figures, "gc_stats_get", CALL_ASKS},
+    {ask_threshold, "gc_threshold", CALL_ASKS},
+    {ask_count, "gc_count", CALL_ASKS},
+    {ask_what_is_next, "gc_next_generation", CALL_ASKS},
+    {ask_reason, "gc_last_reason", CALL_ASKS},
+    {ask_whether_enabled, "gc_is_enabled", CALL_ASKS},
+    {ask_what_is_pending, "gc_finalizers_pending", CALL_ASKS},
+    {ask_frozen_objects, "gc_frozen_objects", CALL_ASKS},
+    {ask_frozen_bytes, "gc_frozen_bytes", CALL_ASKS},
+    {finalize_at_the_end, "gc_finalizers_at_destroy", CALL_ASKS},
     {attach, "gc_mutator_attach", CALL_ATTACHES},
     {destroy, "gc_heap_destroy", CALL_DESTROYS},
 };

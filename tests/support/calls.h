@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Each function that takes a mutator or changes a heap, called once: to see who
- * may call it.
+ * Each function that takes a mutator or a heap, called once: to see who may call
+ * it.
  */
 #ifndef STRATA_TEST_CALLS_H
 #define STRATA_TEST_CALLS_H
@@ -20,10 +20,11 @@ enum {
     CALL_SWITCHES = 512, /* gc_coroutine_switch */
     CALL_FORKS = 1024,   /* takes a heap, by any thread */
     CALL_UNFORKS = 2048, /* the same, after CALL_FORKS only */
+    CALL_ASKS = 4096,    /* takes a heap, by any thread, and waits for no other */
     CALL_POLLS = 128,    /* the same as CALL_INLINE, and checks only when it is watched */
     CALL_MUTATOR = CALL_INLINE | CALL_POLLS | CALL_COLLECTS | CALL_DETACHES | CALL_OTHER |
                    CALL_TABLES | CALL_SWITCHES,
-    CALL_HEAP = CALL_CHANGES | CALL_ATTACHES | CALL_DESTROYS | CALL_FORKS | CALL_UNFORKS
+    CALL_HEAP = CALL_CHANGES | CALL_ATTACHES | CALL_DESTROYS | CALL_FORKS | CALL_UNFORKS | CALL_ASKS
 };
 
 struct call {
