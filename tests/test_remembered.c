@@ -110,6 +110,54 @@ static void an_old_holder_of_a_young_object_stays_in_the_log_once(void **state)
     assert_int_equal(gc_unpin(world->mutator, young), GC_OK);
 }
 
+/* Two are read one after the other; the second refers to nothing any more. */
+static void a_holder_is_remembered_for_what_it_refers_to_itself(void **state)
+{
+    struct world *world = *state;
+    struct node *young, *other;
+
+    world->root[0] = make_node(world->mutator, 0);
+    world->root[1] = make_node(world->mutator, 0);
+    make_old(world);
+    young = make_node(world->mutator, 1);
+    assert_int_equal(gc_pin(world->mutator, young), GC_OK);
+    other = world->root[1];
+    store(world, young);
+    gc_write(world->mutator, other, &other->left, young);
+    gc_write(world->mutator, other, &other->left, NULL);
+    gc_collect(world->mutator, GC_YOUNG, NULL);
+    assert_int_equal(gc_generation_of(world->mutator, young), GC_YOUNG);
+    assert_int_equal(remembered(world)->log.count, 1);
+    assert_int_equal(remembered(world)->old.count, 0);
+    assert_int_equal(gc_unpin(world->mutator, young), GC_OK);
+}
+
+/* It stays where it is, being pinned, and still refers to something young. */
+static void a_holder_that_is_condemned_leaves_the_old_set(void **state)
+{
+    struct world *world = *state;
+    struct node *holder, *young;
+
+    world->root[0] = make_node(world->mutator, 0);
+    make_old(world);
+    holder = world->root[0];
+    assert_int_equal(gc_pin(world->mutator, holder), GC_OK);
+    store(world, make_node(world->mutator, 1));
+    gc_collect(world->mutator, GC_YOUNG, NULL);
+    assert_int_equal(remembered(world)->old.count, 1);
+    young = make_node(world->mutator, 2);
+    assert_int_equal(gc_pin(world->mutator, young), GC_OK);
+    gc_write(world->mutator, holder, &holder->right, young);
+    gc_collect(world->mutator, GC_OLD, NULL);
+    assert_ptr_equal(world->root[0], holder);
+    assert_int_equal(gc_generation_of(world->mutator, young), GC_YOUNG);
+    assert_int_equal(*gc_log_byte((uintptr_t)holder), 0);
+    assert_int_equal(remembered(world)->log.count, 1);
+    assert_int_equal(remembered(world)->old.count, 0);
+    assert_int_equal(gc_unpin(world->mutator, young), GC_OK);
+    assert_int_equal(gc_unpin(world->mutator, holder), GC_OK);
+}
+
 /* A long array is scanned in pieces; each may find something young. */
 static void an_array_scanned_in_pieces_is_in_the_log_once(void **state)
 {
@@ -348,6 +396,8 @@ int main(void)
         TEST(what_is_no_younger_is_not_logged),
         TEST(an_old_holder_of_a_middle_object_is_in_the_old_set_once),
         TEST(an_old_holder_of_a_young_object_stays_in_the_log_once),
+        TEST(a_holder_is_remembered_for_what_it_refers_to_itself),
+        TEST(a_holder_that_is_condemned_leaves_the_old_set),
         TEST(an_array_scanned_in_pieces_is_in_the_log_once),
         TEST(all_cards_of_an_array_are_its_own),
         TEST(what_is_armed_has_clean_cards),
