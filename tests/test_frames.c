@@ -115,6 +115,47 @@ static void one_local_in_two_frames_is_updated_once(void **state)
     gc_frame_pop(world->mutator, &one);
 }
 
+/* ---- Scopes ------------------------------------------------------------- */
+
+enum way { RETURN, BREAK, GOTO, END };
+
+/* What the local was found to be, after a collection that moves it. */
+static uint64_t leave_by(gc_mutator *mutator, enum way way)
+{
+    uint64_t value = 0;
+
+    for (int i = 0; i < 2; i++) {
+        struct node *local = NULL;
+
+        GC_SCOPE(mutator, scope, &local);
+        local = make_node(mutator, (uint64_t)way + 1);
+        collect(mutator, 0);
+        if (way == RETURN)
+            return local->value;
+        value = local->value;
+        if (way == BREAK)
+            break;
+        if (way == GOTO)
+            goto out;
+    }
+out:
+    return value;
+}
+
+static void scope_is_popped_whichever_way_it_is_left(void **state)
+{
+    struct world *world = *state;
+    struct node *local = NULL;
+
+    GC_SCOPE(world->mutator, scope, &local);
+    local = make_node(world->mutator, 10);
+    for (enum way way = RETURN; way <= END; way++) {
+        assert_int_equal(leave_by(world->mutator, way), way + 1);
+        assert_ptr_equal(gc_frame_top(world->mutator), &scope);
+    }
+    assert_int_equal(local->value, 10);
+}
+
 /* ---- Leaving by longjmp ------------------------------------------------- */
 
 static void fail_deep_down(gc_mutator *mutator, int depth, jmp_buf *way_out)
@@ -208,6 +249,7 @@ int main(void)
         TEST(nested_frames_all_keep),
         TEST(frames_of_one_function_nest_in_blocks),
         TEST(one_local_in_two_frames_is_updated_once),
+        MOVING(scope_is_popped_whichever_way_it_is_left),
         TEST(unwinding_after_longjmp_drops_the_frames_above),
         TEST(unwinding_to_the_top_changes_nothing),
         TEST(unwinding_to_nothing_drops_all),

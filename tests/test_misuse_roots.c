@@ -336,11 +336,14 @@ static void detach_with_a_frame(void)
     gc_mutator_detach(doomed->mutator);
 }
 
+#define NOT_PUSHED_LAST \
+    "this frame is not the one pushed last; was a function left without gc_frame_pop?"
+
 static void frames_must_nest(void **state)
 {
     (void)state;
-    expect_misuse(pop_the_lower_frame, "gc_frame_pop", "this frame is not the one pushed last");
-    expect_misuse(pop_a_frame_twice, "gc_frame_pop", "this frame is not the one pushed last");
+    expect_misuse(pop_the_lower_frame, "gc_frame_pop", NOT_PUSHED_LAST);
+    expect_misuse(pop_a_frame_twice, "gc_frame_pop", NOT_PUSHED_LAST);
     expect_misuse(unwind_to_a_popped_frame, "gc_frame_unwind", "this frame is not pushed");
     expect_misuse(detach_with_a_frame, "gc_mutator_detach", "frames are still pushed");
 }

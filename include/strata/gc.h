@@ -360,6 +360,18 @@ static inline void gc_frame_pop(gc_mutator *mutator, gc_frame *frame);
 static inline gc_frame *gc_frame_top(gc_mutator *mutator);
 STRATA_API void gc_frame_unwind(gc_mutator *mutator, gc_frame *top);
 
+/* The same, popped when the block is left, by return, break, goto and an exception
+ * of C++ too, but not by longjmp. */
+typedef struct gc_scope {
+    gc_mutator *owner;
+    gc_frame *pushed;
+} gc_scope;
+#define GC_SCOPE(mutator, frame, ...)                                                  \
+    __attribute__((cleanup(gc_scope_leave))) gc_scope frame##_scope = {mutator, NULL}; \
+    GC_FRAME(frame##_scope.owner, frame, __VA_ARGS__);                                 \
+    frame##_scope.pushed = &frame
+static inline void gc_scope_leave(gc_scope *scope);
+
 /* Keeps `object` from moving, not alive, until as many unpins; the pin for the
  * next collection only ends by itself. gc_pin returns GC_NO_MEMORY if it
  * cannot note the pin; gc_unpin GC_NOT_FOUND if there is none.

@@ -134,6 +134,11 @@ static inline void gc_frame_pop(gc_mutator *mutator, gc_frame *frame)
     gc_fast(mutator)->frames = frame->below;
 }
 
+static inline void gc_scope_leave(gc_scope *scope)
+{
+    gc_frame_pop(scope->owner, scope->pushed);
+}
+
 static inline gc_frame *gc_frame_top(gc_mutator *mutator)
 {
     return gc_fast(mutator)->frames;

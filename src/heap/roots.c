@@ -137,7 +137,8 @@ void gc_frame_misnested(gc_mutator *mutator, gc_frame *frame)
 {
     (void)mutator;
     (void)frame;
-    gc_misuse("gc_frame_pop", "this frame is not the one pushed last");
+    gc_misuse("gc_frame_pop",
+              "this frame is not the one pushed last; was a function left without gc_frame_pop?");
 }
 
 /* The frames above `top` lie in stack that is left, and may be overwritten:
