@@ -52,12 +52,12 @@ static void make_untraced(void)
 }
 
 static const struct fault layout_faults[] = {
-    {make_misaligned, "the type's alignment is not 8, 16, 32 or 64"},
-    {make_underaligned, "the type's alignment is not 8, 16, 32 or 64"},
-    {make_overaligned, "the type's alignment is not 8, 16, 32 or 64"},
-    {make_of_no_kind, "the type's kind is none of gc_kind"},
-    {make_of_odd_flags, "the type has a flag that is none of GC_TYPE_..."},
-    {make_untraced, "a traced type has no trace callback"},
+    {make_misaligned, "its alignment is not 8, 16, 32 or 64"},
+    {make_underaligned, "its alignment is not 8, 16, 32 or 64"},
+    {make_overaligned, "its alignment is not 8, 16, 32 or 64"},
+    {make_of_no_kind, "its kind is none of gc_kind"},
+    {make_of_odd_flags, "it has a flag that is none of GC_TYPE_..."},
+    {make_untraced, "it is traced, without a trace callback"},
 };
 
 static const uint32_t offsets[] = {0, 8};
@@ -173,12 +173,20 @@ static void make_conservative_inline(void)
     odd.object_bytes = GC_INLINE_BYTES(odd.size);
 }
 
+static void make_inline_bytes_missing(void)
+{
+    odd.object_bytes = 0;
+}
+
 static const struct fault inline_faults[] = {
-    {make_inline_bytes_wrong, "the type's object_bytes is not right; see gc_type"},
-    {make_inline_bytes_too_many, "the type's object_bytes is not right; see gc_type"},
-    {make_pinned_inline, "the type's object_bytes is not right; see gc_type"},
-    {make_aligned_inline, "the type's object_bytes is not right; see gc_type"},
-    {make_conservative_inline, "the type's object_bytes is not right; see gc_type"},
+    {make_inline_bytes_missing,
+     "its object_bytes must be GC_INLINE_BYTES(size), or GC_OUT_OF_LINE"},
+    {make_inline_bytes_wrong, "its object_bytes must be GC_INLINE_BYTES(size), or GC_OUT_OF_LINE"},
+    {make_inline_bytes_too_many,
+     "its object_bytes must be GC_INLINE_BYTES(size), or GC_OUT_OF_LINE"},
+    {make_pinned_inline, "its object_bytes must be GC_INLINE_BYTES(size), or GC_OUT_OF_LINE"},
+    {make_aligned_inline, "its object_bytes must be GC_INLINE_BYTES(size), or GC_OUT_OF_LINE"},
+    {make_conservative_inline, "its object_bytes must be GC_INLINE_BYTES(size), or GC_OUT_OF_LINE"},
 };
 
 static void make_odd(void)
@@ -223,8 +231,11 @@ static void expect_each_refused(const struct fault *list, unsigned count, void (
                                 const char *function)
 {
     for (unsigned i = 0; i < count; i++) {
+        char cause[120];
+
         fault = &list[i];
-        expect_misuse(act, function, fault->cause);
+        (void)snprintf(cause, sizeof cause, "type node: %s", fault->cause);
+        expect_misuse(act, function, cause);
     }
 }
 
@@ -417,15 +428,16 @@ static void only_made_types_are_retired(void **state)
 static void types_are_retired_once(void **state)
 {
     (void)state;
-    expect_misuse(retire_twice, "gc_type_retire", "this type is retired already");
-    expect_misuse(allocate_retired, "gc_alloc", "this type is retired already");
+    expect_misuse(retire_twice, "gc_type_retire", "type node: it is retired already");
+    expect_misuse(allocate_retired, "gc_alloc", "type node: it is retired already");
 }
 
 static void made_types_stay_in_their_heap(void **state)
 {
     (void)state;
-    expect_misuse(retire_in_another_heap, "gc_type_retire", "this type was made in another heap");
-    expect_misuse(allocate_in_another_heap, "gc_alloc", "this type was made in another heap");
+    expect_misuse(retire_in_another_heap, "gc_type_retire",
+                  "type node: it was made in another heap");
+    expect_misuse(allocate_in_another_heap, "gc_alloc", "type node: it was made in another heap");
 }
 
 static void static_types_have_no_class(void **state)

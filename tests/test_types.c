@@ -12,6 +12,7 @@ struct blob {
     uintptr_t words[4];
 };
 static const gc_type blob_type = GC_TYPE_LEAF("blob", struct blob);
+static const gc_type name_type = GC_TYPE_LEAF_TRAILING("name", struct blob, char);
 
 struct pair {
     struct node *kept;
@@ -130,6 +131,25 @@ static void trailing_leaf_array_keeps_fixed_references_only(void **state)
     text = world->root[0];
     assert_int_equal(text->name->value, 7);
     assert_int_equal(count_objects(world->mutator, &node_type), 1);
+}
+
+static void leaf_with_a_trailing_array_keeps_nothing_and_holds_its_bytes(void **state)
+{
+    struct world *world = *state;
+    struct blob *name = make_array(world->mutator, &name_type, 100);
+    char *text = (char *)(name + 1);
+
+    world->root[0] = name;
+    memset(text, 'x', 100);
+    name->words[0] = (uintptr_t)make_node(world->mutator, 1);
+    collect(world->mutator, 2);
+    name = world->root[0];
+    text = (char *)(name + 1);
+    assert_int_equal(gc_length(name), 100);
+    assert_int_equal(gc_size_of(name), sizeof *name + 100);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(text[i], 'x');
+    assert_int_equal(count_objects(world->mutator, &node_type), 0);
 }
 
 static void empty_arrays_of_every_kind_survive(void **state)
@@ -261,6 +281,7 @@ int main(void)
         TEST(array_of_structs_keeps_the_references_of_each),
         TEST(trailing_array_keeps_fixed_and_element_references),
         TEST(trailing_leaf_array_keeps_fixed_references_only),
+        TEST(leaf_with_a_trailing_array_keeps_nothing_and_holds_its_bytes),
         TEST(empty_arrays_of_every_kind_survive),
         TEST(traced_type_keeps_what_it_reports_and_no_more),
         MOVING(traced_references_are_updated_when_they_move),

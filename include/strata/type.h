@@ -104,6 +104,14 @@ enum {
             GC_KIND_LEAF, 0, 8, 0                                                           \
     }
 
+/* The same with a trailing array of elements without references (a string with
+ * its hash). `type` ends where the array begins. */
+#define GC_TYPE_LEAF_TRAILING(name, type, element)                        \
+    {                                                                     \
+        name, sizeof(type), GC_OUT_OF_LINE, NULL, NULL, NULL, NULL, 0, 0, \
+            (uint32_t)sizeof(element), GC_KIND_LEAF, 0, 8, 0              \
+    }
+
 /* A struct; `offsets` is an array of uint32_t: where its references are. */
 #define GC_TYPE_STRUCT(name, type, offsets)                                           \
     {                                                                                 \

@@ -5,6 +5,17 @@
 #include "heap/heap.h"
 #include "trace/ephemerons.h"
 
+#include <stdio.h>
+
+static _Noreturn void refuse(const gc_type *type, const char *function, const char *cause)
+{
+    char text[160];
+
+    (void)snprintf(text, sizeof text, "type %.60s: %s", type->name == NULL ? "?" : type->name,
+                   cause);
+    gc_misuse(function, text);
+}
+
 /* Whether each offset is that of a word in a part of `size` bytes. */
 static bool are_words(const uint32_t *offsets, uint32_t count, size_t size)
 {
@@ -23,14 +34,14 @@ static void check_offsets(const gc_type *type, const char *function)
     bool has_element_refs = type->element_ref_count != 0;
 
     if (!are_words(type->refs, type->ref_count, type->size))
-        gc_misuse(function, "an offset in refs is not that of a word in the fixed part");
+        refuse(type, function, "an offset in refs is not that of a word in the fixed part");
     if (!are_words(type->element_refs, type->element_ref_count, type->element_size))
-        gc_misuse(function, "an offset in element_refs is not that of a word in an element");
+        refuse(type, function, "an offset in element_refs is not that of a word in an element");
     if (has_element_refs && (type->size | type->element_size) % sizeof(void *) != 0)
-        gc_misuse(function, "elements with references are not aligned to words");
+        refuse(type, function, "elements with references are not aligned to words");
     if (type->kind == GC_KIND_REFERENCES &&
         (type->size != 0 || type->element_size != sizeof(void *)))
-        gc_misuse(function, "an array of references has something else in it");
+        refuse(type, function, "an array of references has something else in it");
 }
 
 static void check_layout(const gc_type *type, const char *function)
@@ -40,28 +51,30 @@ static void check_layout(const gc_type *type, const char *function)
     if (type == NULL)
         gc_misuse(function, "the type is NULL");
     if (type->alignment < 8 || type->alignment > 64 || (type->alignment & (type->alignment - 1)))
-        gc_misuse(function, "the type's alignment is not 8, 16, 32 or 64");
+        refuse(type, function, "its alignment is not 8, 16, 32 or 64");
     if (type->kind >= GC_KIND_INTERNAL && !gc_is_ephemeron_type(type))
-        gc_misuse(function, "the type's kind is none of gc_kind");
+        refuse(type, function, "its kind is none of gc_kind");
     if (type->flags & ~flags)
-        gc_misuse(function, "the type has a flag that is none of GC_TYPE_...");
+        refuse(type, function, "it has a flag that is none of GC_TYPE_...");
     if (type->kind == GC_KIND_TRACED && type->trace == NULL)
-        gc_misuse(function, "a traced type has no trace callback");
+        refuse(type, function, "it is traced, without a trace callback");
 }
 
 static void check_made(const gc_heap *heap, const struct gc_made_type *made, const char *function)
 {
+    const gc_type *type = &made->type;
+
     if (made->owner != &heap->collector.types)
-        gc_misuse(function, "this type was made in another heap");
+        refuse(type, function, "it was made in another heap");
     if (made->is_retired)
-        gc_misuse(function, "this type is retired already");
+        refuse(type, function, "it is retired already");
 }
 
 void gc_check_type(gc_heap *heap, const gc_type *type, const char *function)
 {
     check_layout(type, function);
     if (type->object_bytes < GC_OUT_OF_LINE && type->object_bytes != gc_inline_bytes(type))
-        gc_misuse(function, "the type's object_bytes is not right; see gc_type");
+        refuse(type, function, "its object_bytes must be GC_INLINE_BYTES(size), or GC_OUT_OF_LINE");
     if (gc_made_type(type) != NULL)
         check_made(heap, gc_made_type(type), function);
     else if (gc_is_checking(heap))

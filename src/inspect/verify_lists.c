@@ -143,7 +143,7 @@ static void verify_mutators(struct gc_verifier *verifier, struct runs *runs)
     for (; mutator != NULL; mutator = mutator->next) {
         bool is_open = mutator->run.block != GC_NO_BLOCK;
         uintptr_t limit = __atomic_load_n(&mutator->fast.limit, __ATOMIC_RELAXED);
-        uintptr_t due = is_open ? mutator->run.end + GC_HEADER_BYTES : GC_NO_ROOM;
+        uintptr_t due = is_open ? mutator->run.end + GC_HEADER_BYTES : GC_NO_LIMIT;
 
         if (is_open)
             verify_run(verifier, &mutator->run, gc_mutator_bump(mutator), runs);

@@ -8,7 +8,7 @@
 void gc_mutator_set_limit(struct gc_mutator *mutator)
 {
     bool open = mutator->run.block != GC_NO_BLOCK;
-    uintptr_t limit = open ? mutator->run.end + GC_HEADER_BYTES : GC_NO_ROOM;
+    uintptr_t limit = open ? mutator->run.end + GC_HEADER_BYTES : GC_NO_LIMIT;
 
     __atomic_store_n(&mutator->fast.limit, limit, __ATOMIC_SEQ_CST);
     if (GC_FORBIDS || __atomic_load_n(&mutator->watching, __ATOMIC_SEQ_CST) != 0)

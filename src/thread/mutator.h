@@ -10,8 +10,8 @@
  *     build that forbids (memory/forbid.h), it is 0, so that each allocation and
  *     each safepoint takes the slow path. Suspended between a change of
  *     `watching` and that of the limit.
- * M2  fast.bump lies in the open run; GC_NO_ROOM if none is open. Both words
- *     are GC_HEADER_BYTES ahead of the addresses that they stand for.
+ * M2  fast.bump lies in the open run, and both words are GC_HEADER_BYTES ahead of
+ *     the addresses that they stand for; GC_NO_ROOM and GC_NO_LIMIT if none is open.
  * M3  What lies between the run's beginning and fast.bump is objects whose
  *     headers are written, so that another thread can walk them.
  */
@@ -35,8 +35,9 @@ enum {
     GC_WATCH_SEAL = 64       /* hardened: each object is sealed when it is made */
 };
 
-/* bump and limit of a mutator without a run. */
-enum { GC_NO_ROOM = GC_HEADER_BYTES };
+/* bump and limit of a mutator without a run: none for a type of no bytes, either,
+ * which the general path refuses. */
+enum { GC_NO_ROOM = GC_HEADER_BYTES, GC_NO_LIMIT = 1 };
 
 enum { GC_SPILLED_WORDS = 48 };
 
