@@ -38,7 +38,7 @@ void gc_lane_limit(struct gc_lane *lane, size_t words);
 /* Empties it, and gives back what it holds beyond `keep` words. */
 void gc_lane_shrink(struct gc_lane *lane, size_t keep);
 
-static inline bool gc_lane_push(struct gc_lane *lane, uintptr_t word)
+GC_ALWAYS_INLINE bool gc_lane_push(struct gc_lane *lane, uintptr_t word)
 {
     if (GC_UNLIKELY(lane->count == lane->committed) && !gc_lane_grow(lane))
         return false;

@@ -182,12 +182,18 @@ GC_ALWAYS_INLINE void drain_queued(struct gc_tracer *tracer, gc_scan_slot_fn *vi
 GC_ALWAYS_INLINE void queue(struct gc_tracer *tracer, void *slot)
 {
     uintptr_t word = gc_load_word(slot), granule = gc_plain_granule(tracer, word);
+    unsigned state;
 
-    if (GC_LIKELY(granule < tracer->granules) &&
-        GC_LIKELY(gc_granule_state(tracer, granule) == gc_state(GC_OLD, GC_IN_PLACE)))
+    if (granule >= tracer->granules) {
+        if (GC_UNLIKELY(tracer->other_tags != 0))
+            gc_queue_tagged(tracer, slot);
+        return;
+    }
+    state = gc_granule_state(tracer, granule);
+    if (state == gc_state(GC_OLD, GC_IN_PLACE))
         gc_queue_object(tracer, word);
-    else
-        gc_queue(tracer, slot);
+    else if (gc_note_target(tracer, state))
+        gc_queue_edge(tracer, slot, word, state);
 }
 
 static void drain_all_queued(struct gc_tracer *tracer)

@@ -206,9 +206,11 @@ static inline unsigned gc_state_of_target(const struct gc_tracer *tracer, uintpt
     return tracer->state[offset >> GC_BLOCK_LOG2];
 }
 
-/* Out of line: gc_follow and gc_queue for a slot that holds no plain reference. */
+/* Out of line: gc_follow, gc_queue and gc_slot_arrives for a slot that holds no
+ * plain reference. */
 void gc_follow_tagged(struct gc_tracer *tracer, void *slot);
 void gc_queue_tagged(struct gc_tracer *tracer, void *slot);
+void gc_arrives_tagged(struct gc_tracer *tracer, void *slot);
 
 GC_ALWAYS_INLINE void gc_follow(struct gc_tracer *tracer, void *slot)
 {
@@ -248,15 +250,29 @@ static inline void gc_watch_key(struct gc_tracer *tracer, uintptr_t object)
         gc_ephemeron_fire(tracer, object);
 }
 
-/* An edge has waited: it is followed, but that what it marks is settled later. Its
- * holder has noted the target's age; the one at hand is another. */
+/* A slot that has waited: its holder has noted the target's age. */
+GC_ALWAYS_INLINE void gc_slot_arrives(struct gc_tracer *tracer, void *slot)
+{
+    uintptr_t word = gc_load_word(slot), granule = gc_plain_granule(tracer, word), now;
+    unsigned state;
+
+    if (GC_UNLIKELY(granule >= tracer->granules)) {
+        gc_arrives_tagged(tracer, slot);
+        return;
+    }
+    state = gc_granule_state(tracer, granule);
+    if (gc_state_action(state) == GC_LEAVE)
+        return;
+    now = gc_resolve(tracer, word, state);
+    if (now != word)
+        gc_store_word(slot, now);
+}
+
+/* An edge has waited: it is followed, but that what it marks is settled later. */
 GC_ALWAYS_INLINE void gc_edge_arrives(struct gc_tracer *tracer, uintptr_t entry)
 {
-    unsigned youngest = tracer->youngest;
-
     if (entry & GC_STACK_SLOT) {
-        gc_follow(tracer, (void *)(entry - GC_STACK_SLOT));
-        tracer->youngest = youngest;
+        gc_slot_arrives(tracer, (void *)(entry - GC_STACK_SLOT));
     } else if (gc_test_and_mark(tracer, entry) &&
                GC_UNLIKELY(!gc_lane_push(&tracer->stack, entry | GC_STACK_MARKED))) {
         gc_marked_overflow(tracer, entry);

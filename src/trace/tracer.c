@@ -118,6 +118,14 @@ void gc_queue_tagged(struct gc_tracer *tracer, void *slot)
         gc_queue_edge(tracer, slot, word & ~(uintptr_t)7, state);
 }
 
+void gc_arrives_tagged(struct gc_tracer *tracer, void *slot)
+{
+    unsigned state = gc_state_of_target(tracer, gc_load_word(slot));
+
+    if (gc_state_action(state) != GC_LEAVE)
+        resolve_tagged(tracer, slot, state);
+}
+
 void gc_follow_watching(struct gc_tracer *tracer, void *slot)
 {
     uintptr_t word = gc_load_word(slot);
