@@ -3,9 +3,13 @@
  * Misuse of what a program does before and after a fork: each ends with its
  * message.
  */
+#define _POSIX_C_SOURCE 200809L /* NOLINT(bugprone-reserved-identifier) */
+
 #include "support/calls.h"
 
+#include <pthread.h>
 #include <strata/fork.h>
+#include <unistd.h>
 
 #define PREPARED "the heap is prepared for a fork"
 
@@ -56,6 +60,48 @@ static void a_heap_that_is_prepared_is_not_used(void **state)
     expect_refused(all, call_while_prepared, PREPARED);
 }
 
+static gc_heap *unfollowed;
+
+static void follow_another(void)
+{
+    (void)gc_fork_follow(unfollowed);
+}
+
+static void fork_again(void)
+{
+    (void)fork();
+}
+
+/* Registered before the library's, it runs after them: within. */
+static void fork_with_a_handler(void (*handler)(void))
+{
+    make_doomed();
+    assert_int_equal(gc_heap_create(NULL, &unfollowed), GC_OK);
+    assert_int_equal(pthread_atfork(handler, NULL, NULL), 0);
+    assert_int_equal(gc_fork_follow(doomed->heap), GC_OK);
+    (void)fork();
+}
+
+static void follow_while_forking(void)
+{
+    fork_with_a_handler(follow_another);
+}
+
+static void fork_while_forking(void)
+{
+    fork_with_a_handler(fork_again);
+}
+
+/* They waited for ever for a lock that their own thread had. */
+static void handlers_that_run_within_a_fork_do_not_follow(void **state)
+{
+    static const char prepared[] = "called while fork has the heaps prepared";
+
+    (void)state;
+    expect_misuse(follow_while_forking, "gc_fork_follow", prepared);
+    expect_misuse(fork_while_forking, "fork", prepared);
+}
+
 static void prepare_in_visit(void *object, void *data)
 {
     (void)object;
@@ -99,6 +145,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(misuse_is_named),
         cmocka_unit_test(a_heap_that_is_prepared_is_not_used),
+        cmocka_unit_test(handlers_that_run_within_a_fork_do_not_follow),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,7 +13,8 @@
 
 static struct gc_lock registry = {PTHREAD_MUTEX_INITIALIZER};
 static gc_heap *followed;
-static bool is_installed; /* the handlers are */
+static bool is_installed;     /* the handlers are */
+static uintptr_t forking_now; /* the thread that holds `registry` for a fork; atomic */
 
 /* ---- One heap ---- */
 
@@ -106,9 +107,12 @@ static void take_registry(void *data)
     gc_lock_take(&registry);
 }
 
-/* Whoever holds it may be waiting for this thread to stop. */
-static void lock_registry(void)
+/* Whoever holds it may be waiting for this thread to stop; or is this thread, in a
+ * handler of the program's that runs within ours. */
+static void lock_registry(const char *function)
 {
+    if (__atomic_load_n(&forking_now, __ATOMIC_RELAXED) == gc_os_thread())
+        gc_misuse(function, "called while fork has the heaps prepared");
     gc_inside++;
     gc_thread_call_parked(take_registry, NULL);
 }
@@ -121,7 +125,8 @@ static void unlock_registry(void)
 
 static void prepare_all(void)
 {
-    lock_registry();
+    lock_registry("fork");
+    __atomic_store_n(&forking_now, gc_os_thread(), __ATOMIC_RELAXED);
     for (gc_heap *heap = followed; heap != NULL; heap = heap->next_followed)
         hold(heap);
     for (gc_heap *heap = followed; heap != NULL; heap = heap->next_followed)
@@ -132,6 +137,7 @@ static void release_all(void)
 {
     for (gc_heap *heap = followed; heap != NULL; heap = heap->next_followed)
         gc_fork_parent(heap);
+    __atomic_store_n(&forking_now, 0, __ATOMIC_RELAXED);
     unlock_registry();
 }
 
@@ -145,6 +151,7 @@ static void release_all_in_child(void)
     GC_LOCK_IS_GIVEN(&registry.mutex);
     if (!gc_lock_create(&registry))
         gc_misuse("gc_fork_child", "the system has no lock for the heaps");
+    __atomic_store_n(&forking_now, 0, __ATOMIC_RELAXED);
     gc_inside--;
 }
 
@@ -153,7 +160,7 @@ gc_status gc_fork_follow(gc_heap *heap)
     gc_status status;
 
     check_no_visit(heap, "gc_fork_follow");
-    lock_registry();
+    lock_registry("gc_fork_follow");
     is_installed = is_installed || gc_os_at_fork(prepare_all, release_all, release_all_in_child);
     if (is_installed && !heap->is_followed) {
         heap->is_followed = true;
@@ -171,7 +178,7 @@ void gc_heap_unfollow(gc_heap *heap)
 
     if (!heap->is_followed)
         return;
-    lock_registry();
+    lock_registry("gc_heap_destroy");
     while (*link != heap)
         link = &(*link)->next_followed;
     *link = heap->next_followed;
