@@ -69,9 +69,10 @@ STRATA_API void gc_fork_child(gc_heap *heap);
  * pthread_atfork. Handlers of the embedder's own that use the heap are
  * registered after this was called first in the process. Calling it twice does
  * nothing more. Returns GC_OK or GC_NO_MEMORY. Misuse from callbacks of a
- * collection or a visit, and from handlers registered before. Such a callback calls fork() only of a heap that is not
- * followed and that no other thread is attached to: one that forks as well waits,
- * with the followed heaps held, for the visit to end.
+ * collection or a visit, and from handlers that were registered before. A callback
+ * calls fork() only of a heap that is not followed and that no other thread is
+ * attached to: one that forks as well waits, with the followed heaps held, for the
+ * visit to end.
  * GC       never collects; others may, in all heaps of this thread.
  * Thread   any. */
 STRATA_API gc_status gc_fork_follow(gc_heap *heap);
