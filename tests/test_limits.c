@@ -282,6 +282,28 @@ static void an_object_that_fills_the_heap_can_be_had_and_had_again(void **state)
     world_end(world);
 }
 
+/* The least that is taken off a heap's bytes to find room for one object. */
+static void the_largest_object_and_its_tables_stay_under_the_limit(void **state)
+{
+    static const gc_harden hardens[] = {GC_HARDEN_OFF, GC_HARDEN_ON};
+    size_t limit = 64 * MIB;
+
+    (void)state;
+    for (unsigned i = 0; i < GC_COUNT(hardens); i++) {
+        gc_options options = plain_options(0);
+        struct world *world;
+
+        options.hard_limit = limit;
+        options.harden = hardens[i];
+        world = world_make(&options);
+        for (size_t bytes = limit; world->root[0] == NULL; bytes -= 256 * KIB)
+            world->root[0] = gc_alloc_array(world->mutator, &gc_type_bytes, bytes);
+        assert_true(stats_of(world->heap).committed_bytes <= limit);
+        assert_true(stats_of(world->heap).committed_bytes > limit / 16 * 15);
+        world_end(world);
+    }
+}
+
 /* ---- The callback -------------------------------------------------------- */
 
 struct callback {
@@ -448,6 +470,7 @@ int main(void)
         cmocka_unit_test(a_limited_heap_works_down_to_small_limits),
         cmocka_unit_test(a_size_that_overflows_gives_null),
         cmocka_unit_test(an_object_that_fills_the_heap_can_be_had_and_had_again),
+        cmocka_unit_test(the_largest_object_and_its_tables_stay_under_the_limit),
         cmocka_unit_test(the_callback_may_drop_what_it_can),
         cmocka_unit_test(the_callback_may_raise_the_limit),
         cmocka_unit_test(a_callback_that_cannot_help_leads_to_null),

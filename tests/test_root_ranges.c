@@ -2,6 +2,7 @@
  *
  * Ranges of roots, exact and ambiguous.
  */
+#include "heap/heap.h"
 #include "support/heap.h"
 
 #include <string.h>
@@ -123,6 +124,39 @@ static void interior_and_one_past_the_end_words_keep(void **state)
     }
 }
 
+/* Objects of a chunk and some bytes take the addresses of two, till one of a chunk
+ * ends where the range does. */
+static void one_past_the_end_of_the_range_keeps(void **state)
+{
+    enum { CHUNK = GC_CHUNK_BYTES, PREFIX = 2 * GC_HEADER_BYTES };
+    gc_options options = {.size = sizeof options, .hard_limit = 8 * CHUNK};
+    struct world *world;
+    uintptr_t end, word = 0;
+
+    (void)state;
+    if (GC_FORBIDS)
+        skip(); /* a red zone lies between the two ends */
+    options.stacks = GC_STACKS_EXACT;
+    world = world_make(&options);
+    end = world->heap->collector.tables.base + world->heap->collector.tables.bytes;
+    assert_int_equal(gc_limit_set(world->heap, 0, world->heap->collector.tables.bytes), GC_OK);
+    world->root[0] = make_array(world->mutator, &gc_type_references, 16);
+    for (size_t i = 0; word != end; i++) {
+        size_t bytes = i < 7 ? CHUNK + GC_BLOCK_BYTES : CHUNK - PREFIX;
+        char *object = make_array(world->mutator, &gc_type_bytes, bytes);
+        void **kept = world->root[0];
+
+        gc_write(world->mutator, kept, &kept[i], object);
+        word = (uintptr_t)object + bytes;
+    }
+    world->root[0] = NULL;
+    assert_int_equal(gc_root_range_add(world->heap, &word, 1, GC_AMBIGUOUS), GC_OK);
+    for (unsigned generation = 0; generation < GC_GENERATIONS; generation++)
+        collect(world->mutator, generation);
+    assert_non_null(gc_object_at(world->mutator, (void *)word));
+    world_free(world);
+}
+
 static void word_one_past_the_end_does_not_keep_the_next_object(void **state)
 {
     struct world *world = *state;
@@ -241,6 +275,7 @@ int main(void)
         TEST(slot_and_range_of_one_address_are_two_roots),
         TEST(ambiguous_range_keeps_pins_and_is_not_written),
         TEST(interior_and_one_past_the_end_words_keep),
+        cmocka_unit_test(one_past_the_end_of_the_range_keeps),
         TEST(word_one_past_the_end_does_not_keep_the_next_object),
         TEST(ambiguous_words_to_nothing_do_no_harm),
         TEST(ambiguous_and_exact_root_on_one_object_pin_it),

@@ -4,6 +4,7 @@
  */
 #include "support/heap.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct blob {
@@ -226,6 +227,40 @@ static void leaf_instance_keeps_a_retired_type(void **state)
     }
 }
 
+/* Those that find no room on the mark stack are found again. */
+static void pinned_leaf_instances_keep_their_types_when_the_stack_is_full(void **state)
+{
+    enum { COUNT = 2000 };
+    gc_options options = {.size = sizeof options, .settings = "check=deep,stress=tiny-stack"};
+    gc_type layout = GC_TYPE_LEAF("made blob", struct blob);
+    uintptr_t *words = calloc(COUNT, sizeof *words);
+    struct world *world;
+    int calls = 0;
+
+    (void)state;
+    options.stacks = GC_STACKS_EXACT;
+    world = world_make(&options);
+    assert_non_null(words);
+    assert_int_equal(gc_root_range_add(world->heap, words, COUNT, GC_AMBIGUOUS), GC_OK);
+    for (size_t i = 0; i < COUNT; i++) {
+        gc_type *type = gc_type_create(world->mutator, &layout, NULL);
+
+        assert_non_null(type);
+        words[i] = (uintptr_t)make_object(world->mutator, type);
+        gc_type_retire(world->mutator, type, count_call, &calls);
+    }
+    collect(world->mutator, 2);
+    collect(world->mutator, 2);
+    assert_int_equal(calls, 0);
+    assert_true(stats_of(world->heap).mark_overflows > 0);
+    memset(words, 0, COUNT * sizeof *words);
+    collect(world->mutator, 2);
+    assert_int_equal(calls, COUNT);
+    assert_int_equal(gc_root_range_remove(world->heap, words), GC_OK);
+    world_free(world);
+    free(words);
+}
+
 static void large_leaf_instance_keeps_a_retired_type(void **state)
 {
     struct world *world = *state;
@@ -321,6 +356,7 @@ int main(void)
         TEST(retired_type_goes_with_its_last_instance),
         TEST(retired_type_without_instances_goes_at_the_next_full_collection),
         TEST(leaf_instance_keeps_a_retired_type),
+        cmocka_unit_test(pinned_leaf_instances_keep_their_types_when_the_stack_is_full),
         TEST(large_leaf_instance_keeps_a_retired_type),
         TEST(retired_array_type_keeps_its_elements_traced),
         TEST(young_instance_keeps_a_retired_type),

@@ -9,13 +9,14 @@
 
 enum { KEEP_YOUNG_LINES = GC_BLOCK_LINES * 3 / 4 };
 
+/* Those whose predecessors lie in the range. */
 static void pin_words(const uintptr_t *words, size_t count, void *data)
 {
     struct gc_tracer *tracer = data;
-    uintptr_t base = tracer->base - 1;
+    uintptr_t first = tracer->base + 1;
 
     for (size_t i = 0; i < count; i++)
-        if (GC_UNLIKELY(words[i] - base < tracer->bytes + 1))
+        if (GC_UNLIKELY(words[i] - first < tracer->bytes))
             gc_pin_root(tracer, words[i]);
 }
 

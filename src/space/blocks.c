@@ -178,15 +178,25 @@ size_t gc_blocks_trim(struct gc_blocks *blocks, size_t keep)
     return given + trim_chunks(blocks, keep, false);
 }
 
-/* Makes `bytes` of new memory fit under the limit, giving back free memory
- * elsewhere if need be. */
+/* As gc_blocks_room, with the bytes of tables: those of free memory go back with it. */
+static size_t whole_room(const struct gc_blocks *blocks, enum gc_taker taker)
+{
+    size_t held = gc_blocks_committed(blocks);
+    size_t free_bytes = blocks->free_touched * (GC_BLOCK_BYTES + blocks->table_bytes);
+    size_t most = limit_for(blocks, taker) + free_bytes;
+
+    return most > held ? most - held : 0;
+}
+
+/* Makes `bytes` of new memory, tables included, fit under the limit, giving back
+ * free memory elsewhere if need be. */
 static bool make_room(struct gc_blocks *blocks, size_t bytes, enum gc_taker taker)
 {
     size_t limit = limit_for(blocks, taker);
 
     if (gc_blocks_committed(blocks) + bytes <= limit)
         return true;
-    if (gc_blocks_room(blocks, taker) < bytes)
+    if (whole_room(blocks, taker) < bytes)
         return false;
     for (size_t i = blocks->chunks_high; i-- > 0;) {
         untouch_all(blocks, i);
@@ -353,6 +363,7 @@ static unsigned find_run(uint64_t word, unsigned count)
 /* What one large object asks for, and what of its last block stays untouched. */
 struct run_request {
     size_t bytes;
+    size_t needed; /* of new memory, its tables included, if none of it is held */
     size_t untouched;
     enum gc_taker taker;
 };
@@ -376,7 +387,7 @@ static uint32_t take_within_chunk(struct gc_blocks *blocks, struct run_request *
         blocks->large_hint = gc_min(blocks->large_hint, index);
         first = 0;
     }
-    if (!make_room(blocks, gc_round_up(bytes, gc_os_page_bytes()), request->taker))
+    if (!make_room(blocks, request->needed, request->taker))
         return GC_NO_BLOCK;
     note_dirty(blocks, index, first, count);
     request->untouched = note_taken(blocks, index, first, count, tail_bytes(bytes));
@@ -389,8 +400,7 @@ static uint32_t take_chunks(struct gc_blocks *blocks, struct run_request *reques
     size_t count = gc_round_up(bytes, GC_CHUNK_BYTES) >> GC_CHUNK_LOG2, left = bytes;
     size_t first = find_idle(blocks, count);
 
-    if (first == SIZE_MAX ||
-        !make_room(blocks, gc_round_up(bytes, gc_os_page_bytes()), request->taker))
+    if (first == SIZE_MAX || !make_room(blocks, request->needed, request->taker))
         return GC_NO_BLOCK;
     for (size_t i = first; i < first + count; i++)
         if (!open_chunk(blocks, i, GC_CHUNK_LARGE, true)) {
@@ -415,7 +425,11 @@ uint32_t gc_block_take_run(struct gc_blocks *blocks, size_t bytes, enum gc_taker
     struct run_request request = {.bytes = bytes, .taker = taker};
     uint32_t block, count;
 
-    if (bytes > blocks->tables->bytes || gc_blocks_room(blocks, taker) < bytes)
+    if (bytes > blocks->tables->bytes)
+        return GC_NO_BLOCK;
+    request.needed =
+        gc_round_up(bytes, gc_os_page_bytes()) + gc_blocks_for(bytes) * blocks->table_bytes;
+    if (whole_room(blocks, taker) < request.needed)
         return GC_NO_BLOCK;
     block = bytes <= GC_CHUNK_BYTES ? take_within_chunk(blocks, &request)
                                     : take_chunks(blocks, &request);

@@ -44,8 +44,10 @@ void gc_pin_root(struct gc_tracer *tracer, uintptr_t word)
     if (object == 0)
         return;
     pin(tracer, object, state);
-    if (gc_test_and_mark(tracer, object) && !gc_lane_push(&tracer->stack, object | GC_STACK_MARKED))
-        gc_marked_overflow(tracer, object);
+    if (!gc_test_and_mark(tracer, object) || gc_lane_push(&tracer->stack, object | GC_STACK_MARKED))
+        return;
+    gc_settle_marked(tracer, object);
+    gc_stack_overflow(tracer, object); /* a leaf too: its type may be a retired one */
 }
 
 void gc_pin_target(struct gc_tracer *tracer, uintptr_t word)
