@@ -158,6 +158,35 @@ static void a_holder_that_is_condemned_leaves_the_old_set(void **state)
     assert_int_equal(gc_unpin(world->mutator, holder), GC_OK);
 }
 
+/* A middle collection comes to it by the old set and by the log, a full one, if it is
+ * frozen, by the frozen set as well. */
+static void an_array_in_several_sets_stays_in_the_log_once(void **state)
+{
+    struct world *world = *state;
+    struct node *young;
+
+    for (int is_frozen = 0; is_frozen < 2; is_frozen++) {
+        world->root[0] = make_array(world->mutator, &gc_type_references, 10000);
+        make_old(world);
+        if (is_frozen)
+            assert_int_equal(gc_freeze(world->mutator, 0), GC_OK);
+        young = make_node(world->mutator, 1);
+        assert_int_equal(gc_pin(world->mutator, young), GC_OK);
+        store(world, young);
+        for (int round = 0; round < 6; round++) {
+            void **array = world->root[0], *other = make_node(world->mutator, 2);
+
+            gc_write(world->mutator, array, &array[5000], other); /* gen1's before long */
+            gc_collect(world->mutator, GC_YOUNG, NULL);
+            gc_collect(world->mutator, round < 3 ? GC_MIDDLE : GC_OLD, NULL);
+            assert_int_equal(gc_generation_of(world->mutator, young), GC_YOUNG);
+            assert_int_equal(remembered(world)->log.count, 1);
+            assert_int_equal(young->value, 1);
+        }
+        assert_int_equal(gc_unpin(world->mutator, young), GC_OK);
+    }
+}
+
 /* A long array is scanned in pieces; each may find something young. */
 static void an_array_scanned_in_pieces_is_in_the_log_once(void **state)
 {
@@ -398,6 +427,7 @@ int main(void)
         TEST(an_old_holder_of_a_young_object_stays_in_the_log_once),
         TEST(a_holder_is_remembered_for_what_it_refers_to_itself),
         TEST(a_holder_that_is_condemned_leaves_the_old_set),
+        TEST(an_array_in_several_sets_stays_in_the_log_once),
         TEST(an_array_scanned_in_pieces_is_in_the_log_once),
         TEST(all_cards_of_an_array_are_its_own),
         TEST(what_is_armed_has_clean_cards),

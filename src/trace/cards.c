@@ -112,7 +112,8 @@ static void finish(struct card_scan *scan)
     if (scan->age == GC_YOUNG)
         return;
     if (scan->youngest == GC_YOUNG) {
-        gc_log_add(scan->tracer->remembered, scan->array);
+        if (!(*log & GC_LOG_NOTED)) /* else an earlier scan of this collection added it */
+            gc_log_add(scan->tracer->remembered, scan->array);
         *log = (uint8_t)(GC_LOG_ARMED | GC_LOG_NOTED | kept);
         /* It may refer to gen1 as well: the log's scan will see to it. */
     } else {
@@ -145,7 +146,7 @@ static uintptr_t end_of(const struct card_scan *scan)
 
 static void forget(uintptr_t array)
 {
-    *gc_log_byte(array) &= (uint8_t) ~(GC_LOG_REMEMBERED | GC_LOG_FROZEN);
+    *gc_log_byte(array) &= (uint8_t) ~(GC_LOG_REMEMBERED | GC_LOG_NOTED | GC_LOG_FROZEN);
 }
 
 /* What is queued is to be followed before much more is: a few arrays wait. */
