@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * What registrations cost: it is counted, and it is used again.
+ * What registrations cost: it is counted, and it is used again; and huge pages, which
+ * cost memory that is not.
  */
 #include <strata/weak.h>
 
+#include "memory/layout.h"
+#include "os/os.h"
 #include "support/graph.h"
 
 enum { MANY = 20000 };
@@ -137,6 +140,38 @@ static void finalizers_are_counted_and_used_again(void **state)
     assert_true(with >= before + MANY * sizeof(void *));
 }
 
+/* Where huge pages were asked for. */
+static struct {
+    uintptr_t chunks[16];
+    size_t count;
+} advised;
+
+static bool note_advice(void *start, size_t bytes, bool wanted)
+{
+    assert_true(bytes == GC_CHUNK_BYTES && advised.count < GC_COUNT(advised.chunks));
+    if (wanted)
+        advised.chunks[advised.count++] = (uintptr_t)start;
+    return true;
+}
+
+/* The chunk in which it ends is touched by a few bytes: a huge page there would hold
+ * memory that nobody counts. */
+static void a_large_object_asks_for_huge_pages_that_it_fills(void **state)
+{
+    struct world *world = *state;
+    bool (*advise)(void *, size_t, bool) = gc_os.advise_huge;
+    uintptr_t last;
+
+    world->root[0] = make_array(world->mutator, &gc_type_bytes, 40 * MIB);
+    gc_os.advise_huge = note_advice;
+    world->root[1] = make_array(world->mutator, &gc_type_bytes, 2 * GC_CHUNK_BYTES + 1000);
+    gc_os.advise_huge = advise;
+    last = (uintptr_t)world->root[1] + gc_size_of(world->root[1]) - 1;
+    assert_int_equal(advised.count, 2);
+    for (size_t i = 0; i < advised.count; i++)
+        assert_true(last - advised.chunks[i] >= GC_CHUNK_BYTES);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, exact_setup, world_teardown)
 
 int main(void)
@@ -145,6 +180,7 @@ int main(void)
         TEST(handles_are_counted_and_used_again),     TEST(handles_are_counted_at_once),
         TEST(types_are_counted_while_they_are_there), TEST(roots_of_each_sort_are_counted),
         TEST(finalizers_are_counted_and_used_again),
+        TEST(a_large_object_asks_for_huge_pages_that_it_fills),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

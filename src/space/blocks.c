@@ -86,7 +86,7 @@ static void wish_huge(struct gc_blocks *blocks, size_t index, bool wanted)
     chunk->huge = wanted;
 }
 
-/* Huge pages are for chunks that fill; the tails of large objects do not. */
+/* Huge pages are for chunks that fill; those that end large objects do not. */
 static bool open_chunk(struct gc_blocks *blocks, size_t index, enum gc_chunk_use use, bool huge)
 {
     struct gc_chunk *chunk = &blocks->chunks[index];
@@ -403,7 +403,7 @@ static uint32_t take_chunks(struct gc_blocks *blocks, struct run_request *reques
     if (first == SIZE_MAX || !make_room(blocks, request->needed, request->taker))
         return GC_NO_BLOCK;
     for (size_t i = first; i < first + count; i++)
-        if (!open_chunk(blocks, i, GC_CHUNK_LARGE, true)) {
+        if (!open_chunk(blocks, i, GC_CHUNK_LARGE, i - first < bytes >> GC_CHUNK_LOG2)) {
             while (i-- > first)
                 blocks->chunks[i].use = GC_CHUNK_IDLE;
             return GC_NO_BLOCK;
