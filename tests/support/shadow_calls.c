@@ -241,16 +241,23 @@ void do_run_calls(void)
     compare_if_collected();
 }
 
+/* An object may wait in the queue and have been given to the guardian again. */
 static struct registration *find_guarded(const void *object)
 {
+    struct registration *found = NULL;
     uint64_t hash = 0;
 
     assert_int_equal(gc_hash(run.mutator, object, &hash), GC_OK);
-    for (int i = 0; i < CALLS; i++)
-        if (run.calls[i].kind == GUARDED && run.shadows[run.calls[i].id].hash == hash)
-            return &run.calls[i];
-    fail_msg("%s: the guardian gives what it was not given", run.config->name);
-    return NULL;
+    for (int i = 0; i < CALLS; i++) {
+        struct registration *call = &run.calls[i];
+        bool is_its = call->kind == GUARDED && run.shadows[call->id].hash == hash;
+
+        if (is_its && (found == NULL || call->may_run))
+            found = call;
+    }
+    if (found == NULL)
+        fail_msg("%s: the guardian gives what it was not given", run.config->name);
+    return found;
 }
 
 static bool take_from_guardian(uint32_t root)
