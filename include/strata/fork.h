@@ -55,10 +55,10 @@ STRATA_API size_t gc_frozen_bytes(const gc_heap *heap);
  * one, a thread that uses one of them waits, while it attaches to another, for
  * the thread that waits for it.
  *
- * Misuse from callbacks of a collection or a visit, and the last two without
- * the first. From finalizers, callbacks of weak references and gc_call_parked
- * it may be called.
- * GC       the heap does not collect; others of this thread may.
+ * Misuse from callbacks of a collection or a visit, of this heap, or of one that
+ * is followed or that other threads are attached to: each would wait for the
+ * other; and the last two without the first. From finalizers, callbacks of weak references and
+ * gc_call_parked it may be called. GC       the heap does not collect; others of this thread may.
  * Thread   any, attached or not; all three the same.
  */
 STRATA_API void gc_fork_prepare(gc_heap *heap);
@@ -68,11 +68,8 @@ STRATA_API void gc_fork_child(gc_heap *heap);
 /* Has fork() call these three for the heap until it is destroyed, by
  * pthread_atfork. Handlers of the embedder's own that use the heap are
  * registered after this was called first in the process. Calling it twice does
- * nothing more. Returns GC_OK or GC_NO_MEMORY. Misuse from callbacks of a
- * collection or a visit, and from handlers that were registered before. A callback
- * calls fork() only of a heap that is not followed and that no other thread is
- * attached to: one that forks as well waits, with the followed heaps held, for the
- * visit to end.
+ * nothing more. Returns GC_OK or GC_NO_MEMORY. Misuse where gc_fork_prepare is, and
+ * so is fork() from then on; and from handlers that were registered before.
  * GC       never collects; others may, in all heaps of this thread.
  * Thread   any. */
 STRATA_API gc_status gc_fork_follow(gc_heap *heap);

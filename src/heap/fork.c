@@ -23,20 +23,31 @@ static struct gc_world *world_of(gc_heap *heap)
     return &heap->collector.world;
 }
 
-/* Another thread that forks may wait for the end of a visit. */
-static void check_no_visit(gc_heap *heap, const char *function)
+/* In a callback of a visit, or of a collection. */
+static bool is_called_back(const gc_mutator *own)
 {
-    const gc_mutator *own;
+    return own->visits != 0 || (own->aside != 0 && gc_world_is_mine(own->world));
+}
 
-    gc_check_heap(heap, function);
-    own = gc_world_own(world_of(heap));
-    if (own != NULL && own->visits != 0)
-        gc_misuse(function, gc_not_from_here);
+/* Whether another thread may wait for the end of a visit or a collection, with what
+ * the calling one is about to wait for. */
+static bool is_waited_for(gc_heap *heap)
+{
+    return __atomic_load_n(&heap->is_followed, __ATOMIC_RELAXED) ||
+           gc_world_has_others(world_of(heap));
+}
+
+/* `heap`: of which it is called, or NULL. */
+static void check_callers(const gc_heap *heap, const char *function)
+{
+    for (const gc_mutator *own = gc_thread_mutators(); own != NULL; own = own->next_of_thread)
+        if (is_called_back(own) && (own->heap == heap || is_waited_for(own->heap)))
+            gc_misuse(function, gc_not_from_here);
 }
 
 static void hold(gc_heap *heap)
 {
-    check_no_visit(heap, "gc_fork_prepare");
+    gc_check_heap(heap, "gc_fork_prepare");
     gc_world_hold(world_of(heap));
     heap->is_prepared = true;
 }
@@ -49,6 +60,7 @@ static void shut(gc_heap *heap)
 
 void gc_fork_prepare(gc_heap *heap)
 {
+    check_callers(heap, "gc_fork_prepare");
     hold(heap);
     shut(heap);
 }
@@ -109,8 +121,9 @@ static void take_registry(void *data)
 
 /* Whoever holds it may be waiting for this thread to stop; or is this thread, in a
  * handler of the program's that runs within ours. */
-static void lock_registry(const char *function)
+static void lock_registry(const gc_heap *heap, const char *function)
 {
+    check_callers(heap, function);
     if (__atomic_load_n(&forking_now, __ATOMIC_RELAXED) == gc_os_thread())
         gc_misuse(function, "called while fork has the heaps prepared");
     gc_inside++;
@@ -125,7 +138,7 @@ static void unlock_registry(void)
 
 static void prepare_all(void)
 {
-    lock_registry("fork");
+    lock_registry(NULL, "fork");
     __atomic_store_n(&forking_now, gc_os_thread(), __ATOMIC_RELAXED);
     for (gc_heap *heap = followed; heap != NULL; heap = heap->next_followed)
         hold(heap);
@@ -159,11 +172,11 @@ gc_status gc_fork_follow(gc_heap *heap)
 {
     gc_status status;
 
-    check_no_visit(heap, "gc_fork_follow");
-    lock_registry("gc_fork_follow");
+    gc_check_heap(heap, "gc_fork_follow");
+    lock_registry(heap, "gc_fork_follow");
     is_installed = is_installed || gc_os_at_fork(prepare_all, release_all, release_all_in_child);
     if (is_installed && !heap->is_followed) {
-        heap->is_followed = true;
+        __atomic_store_n(&heap->is_followed, true, __ATOMIC_RELAXED);
         heap->next_followed = followed;
         followed = heap;
     }
@@ -178,7 +191,7 @@ void gc_heap_unfollow(gc_heap *heap)
 
     if (!heap->is_followed)
         return;
-    lock_registry("gc_heap_destroy");
+    lock_registry(heap, "gc_heap_destroy");
     while (*link != heap)
         link = &(*link)->next_followed;
     *link = heap->next_followed;

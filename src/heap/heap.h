@@ -21,7 +21,7 @@ struct gc_heap {
     bool finalize_at_destroy;
     uint64_t hash_state; /* of the generator of identity hashes */
     gc_heap *next_followed;
-    bool is_followed; /* fork prepares it */
+    bool is_followed; /* fork prepares it; atomic */
     bool is_prepared; /* for a fork; its stopper's */
     /* Stress. */
     size_t stress_every;    /* safepoints from one collection to the next */

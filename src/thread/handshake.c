@@ -129,6 +129,18 @@ bool gc_world_is_mine(const struct gc_world *world)
     return __atomic_load_n(&world->collecting, __ATOMIC_RELAXED) == gc_os_thread();
 }
 
+bool gc_world_has_others(struct gc_world *world)
+{
+    bool is_mine = gc_world_is_mine(world), has_others;
+
+    if (!is_mine)
+        gc_world_lock(world);
+    has_others = world->mutators->next != NULL;
+    if (!is_mine)
+        gc_world_unlock(world);
+    return has_others;
+}
+
 static void request(struct gc_world *world, struct gc_mutator *stopper)
 {
     struct gc_mutator *mutator = world->mutators;

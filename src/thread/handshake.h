@@ -84,6 +84,9 @@ void gc_world_tighten(struct gc_mutator *stopper);
 /* Whether the calling thread is in such an `act`, and has not loosened. */
 bool gc_world_is_mine(const struct gc_world *world);
 
+/* Whether threads are attached but the calling one, which is. */
+bool gc_world_has_others(struct gc_world *world);
+
 /* Stops a world for the calling thread, attached or not, until it is let go of.
  * A thread that holds several takes them in the order in which all threads do,
  * and only then shuts each: takes its lock, for which a thread that has not
