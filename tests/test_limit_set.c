@@ -126,9 +126,40 @@ static void without_memory_a_limit_is_set_and_the_team_is_gone(void **state)
         fault_disarm();
         assert_non_null(build_list(world->mutator, 100));
         gc_collect(world->mutator, GC_OLD, NULL);
+        assert_int_equal(gc_limit_set(world->heap, 0, limit), GC_OK);
+        assert_int_equal(collector_of(world)->team.size, 2); /* it is back */
     }
     world_end(world);
     assert_true(fault_is_clean());
+    fault_remove();
+}
+
+/* The team was made with memory that the limit did not allow. */
+static void a_lost_team_comes_back_when_there_is_room_for_it(void **state)
+{
+    gc_options options = plain_options(0);
+    struct world *world;
+
+    (void)state;
+    options.hard_limit = 17 * MIB;
+    options.settings = "workers=16";
+    fault_install();
+    world = world_make(&options);
+    fault_arm(0, 1, FAULT_ALLOCATE);
+    assert_int_equal(gc_limit_set(world->heap, 0, 16 * MIB), GC_OK);
+    assert_int_equal(fault_failed(), 1);
+    fault_disarm();
+    fill(world);
+    assert_int_equal(gc_limit_set(world->heap, 0, 16 * MIB), GC_OK);
+    assert_int_equal(collector_of(world)->team.size, 1);
+    assert_true(stats_of(world->heap).committed_bytes <= 16 * MIB);
+    world->root[0] = NULL;
+    gc_collect(world->mutator, GC_OLD, NULL);
+    gc_collect(world->mutator, GC_OLD, NULL);
+    assert_int_equal(gc_limit_set(world->heap, 0, 16 * MIB), GC_OK);
+    assert_int_equal(collector_of(world)->team.size, 16);
+    assert_true(stats_of(world->heap).committed_bytes <= 16 * MIB);
+    world_end(world);
     fault_remove();
 }
 
@@ -210,6 +241,7 @@ int main(void)
         cmocka_unit_test(lanes_follow_the_limit_down_and_up),
         cmocka_unit_test(a_small_heap_with_many_workers_can_be_used),
         cmocka_unit_test(without_memory_a_limit_is_set_and_the_team_is_gone),
+        cmocka_unit_test(a_lost_team_comes_back_when_there_is_room_for_it),
         cmocka_unit_test(a_collection_has_room_to_begin_compacting),
         cmocka_unit_test(a_small_heap_is_compacted_before_null),
         cmocka_unit_test(a_heap_with_a_team_is_compacted_before_null),

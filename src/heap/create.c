@@ -82,27 +82,49 @@ static size_t set_words(size_t limit)
 }
 
 /* Each worker needs lanes, and parcels for all others: a small heap has room for few. */
-static bool create_team(struct gc_team *team, unsigned workers, size_t limit, size_t stack)
+static unsigned team_size(unsigned workers, size_t limit)
 {
-    size_t size = gc_max(gc_min(workers, limit / LIMIT_PER_WORKER), 1);
-
-    return gc_team_create(team, (unsigned)size, stack / size);
+    return (unsigned)gc_max(gc_min(workers, limit / LIMIT_PER_WORKER), 1);
 }
 
-/* The team is made anew; without memory there is none. */
+static bool create_team(struct gc_team *team, unsigned workers, size_t limit, size_t stack)
+{
+    unsigned size = team_size(workers, limit);
+
+    return gc_team_create(team, size, stack / size);
+}
+
+bool gc_heap_has_team(const gc_heap *heap)
+{
+    const struct gc_collector *collector = &heap->collector;
+
+    return collector->team.size == team_size(heap->options.workers, collector->blocks.limit_bytes);
+}
+
+/* Without memory, or room for it, there is none. */
+static void renew_team(gc_heap *heap, size_t limit, size_t stack)
+{
+    struct gc_collector *collector = &heap->collector;
+    bool made;
+
+    gc_team_destroy(&collector->team);
+    made = create_team(&collector->team, heap->options.workers, limit, stack);
+    gc_heap_count_overhead(heap);
+    if (made && gc_blocks_committed(&collector->blocks) <= limit)
+        return;
+    gc_team_destroy(&collector->team);
+    (void)gc_team_create(&collector->team, 1, 0);
+    gc_heap_count_overhead(heap);
+}
+
 void gc_heap_limit_lanes(gc_heap *heap)
 {
     struct gc_collector *collector = &heap->collector;
     size_t limit = collector->blocks.limit_bytes, stack = stack_words(limit, collector->stress);
 
-    gc_team_destroy(&collector->team);
-    if (!create_team(&collector->team, heap->options.workers, limit, stack)) {
-        gc_team_destroy(&collector->team);
-        (void)gc_team_create(&collector->team, 1, 0);
-    }
     gc_lane_limit(&collector->tracer.stack, stack);
     gc_remembered_limit(&collector->remembered, set_words(limit));
-    gc_heap_count_overhead(heap);
+    renew_team(heap, limit, stack);
 }
 
 /* ---- Creation ---- */

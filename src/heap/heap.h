@@ -171,6 +171,9 @@ void gc_heap_count_overhead(gc_heap *heap);
  * is held, and no collection under way. */
 void gc_heap_limit_lanes(gc_heap *heap);
 
+/* Whether its team is as large as its limit allows, and was not lost. */
+bool gc_heap_has_team(const gc_heap *heap);
+
 /* ---- All heaps (heaps.c). Thread: any. ---- */
 
 struct gc_heap_range {

@@ -25,6 +25,15 @@ static bool may_be_hard(gc_heap *heap, size_t hard)
            hard <= heap->collector.range_bytes;
 }
 
+/* A team that was lost for lack of memory comes back, perhaps, with the same limit. */
+static void set_hard(gc_heap *heap, size_t hard)
+{
+    if (hard == heap->options.hard_limit && gc_heap_has_team(heap))
+        return;
+    gc_heap_limit(heap, hard);
+    gc_heap_limit_lanes(heap);
+}
+
 gc_status gc_limit_set(gc_heap *heap, size_t soft, size_t hard)
 {
     bool good;
@@ -32,10 +41,8 @@ gc_status gc_limit_set(gc_heap *heap, size_t soft, size_t hard)
     gc_check_attached(heap, "gc_limit_set");
     gc_heap_lock(heap);
     good = hard == 0 || may_be_hard(heap, hard);
-    if (good && hard != 0 && hard != heap->options.hard_limit) {
-        gc_heap_limit(heap, hard);
-        gc_heap_limit_lanes(heap);
-    }
+    if (good && hard != 0)
+        set_hard(heap, hard);
     if (good && soft != 0)
         heap->options.soft_limit = heap->collector.soft_limit = soft;
     gc_heap_unlock(heap);
