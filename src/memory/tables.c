@@ -187,30 +187,51 @@ GC_ALWAYS_INLINE bool next_object(uintptr_t *at, uintptr_t *object)
     return true;
 }
 
-void gc_run_record(struct gc_tables *tables, uintptr_t from, uintptr_t to, bool lines)
-{
-    uintptr_t object, at = from;
+typedef void visit_fn(uintptr_t object, void *data);
 
-    tables->blocks[gc_block_of(tables, from)].recorded = 1;
-    while (at < to) {
-        uintptr_t start = at;
-
-        if (!next_object(&at, &object))
-            continue;
-        gc_bit_set(tables->starts, gc_granule_of(tables, object));
-        if (lines)
-            gc_lines_occupy(tables, start, at);
-    }
-}
-
-void gc_run_visit(uintptr_t from, uintptr_t to, void (*visit)(uintptr_t object, void *data),
-                  void *data)
+GC_ALWAYS_INLINE void visit_run(uintptr_t from, uintptr_t to, visit_fn *visit, void *data)
 {
     uintptr_t object, at = from;
 
     while (at < to)
         if (next_object(&at, &object))
             visit(object, data);
+}
+
+void gc_run_visit(uintptr_t from, uintptr_t to, visit_fn *visit, void *data)
+{
+    visit_run(from, to, visit, data);
+}
+
+static void record_start(uintptr_t object, void *data)
+{
+    const struct gc_tables *tables = data;
+
+    gc_bit_set(tables->starts, gc_granule_of(tables, object));
+}
+
+/* Records starts and lines; `settled` may be NULL. */
+GC_ALWAYS_INLINE void record_run(struct gc_tables *tables, uintptr_t from, uintptr_t to,
+                                 gc_settled_fn *settled, void *data)
+{
+    uintptr_t object, at = from;
+
+    while (at < to) {
+        uintptr_t start = at;
+
+        if (!next_object(&at, &object))
+            continue;
+        record_start(object, tables);
+        gc_lines_occupy(tables, start, at);
+        if (settled != NULL)
+            settled(object, at - start, data);
+    }
+}
+
+void gc_run_record(struct gc_tables *tables, uintptr_t from, uintptr_t to)
+{
+    tables->blocks[gc_block_of(tables, from)].recorded = 1;
+    record_run(tables, from, to, NULL, NULL);
 }
 
 /* The block's next fresh run (T4) from `*to` on, and before `end`, or none. */
@@ -243,8 +264,10 @@ void gc_block_parse_to(struct gc_tables *tables, uint32_t block, uintptr_t to)
     uintptr_t end = gc_min(fresh_end(tables, block), to);
     uintptr_t from, at = gc_block_start(tables, block);
 
-    while (next_fresh_run(tables, block, end, &from, &at))
-        gc_run_record(tables, from, at, false);
+    while (next_fresh_run(tables, block, end, &from, &at)) {
+        tables->blocks[block].recorded = 1;
+        visit_run(from, at, record_start, tables);
+    }
 }
 
 void gc_block_parse(struct gc_tables *tables, uint32_t block)
@@ -258,29 +281,13 @@ void gc_block_parse(struct gc_tables *tables, uint32_t block)
         info->flags &= (uint8_t)~GC_BLOCK_UNPARSED;
 }
 
-static void settle_run(struct gc_tables *tables, uintptr_t from, uintptr_t to, gc_settled_fn *visit,
-                       void *data)
-{
-    uintptr_t object, at = from;
-
-    while (at < to) {
-        uintptr_t start = at;
-
-        if (!next_object(&at, &object))
-            continue;
-        gc_bit_set(tables->starts, gc_granule_of(tables, object));
-        gc_lines_occupy(tables, start, at);
-        visit(object, at - start, data);
-    }
-}
-
 void gc_block_settle(struct gc_tables *tables, uint32_t block, gc_settled_fn *visit, void *data)
 {
     struct gc_block *info = &tables->blocks[block];
     uintptr_t end = fresh_end(tables, block), from, to = gc_block_start(tables, block);
 
     while (next_fresh_run(tables, block, end, &from, &to))
-        settle_run(tables, from, to, visit, data);
+        record_run(tables, from, to, visit, data);
     info->fresh_end = 0;
     info->flags &= (uint8_t)~GC_BLOCK_UNPARSED;
     info->flags |= GC_BLOCK_SWEPT;

@@ -107,9 +107,9 @@ void gc_block_parse_to(struct gc_tables *tables, uint32_t block, uintptr_t end);
 typedef void gc_settled_fn(uintptr_t object, size_t bytes, void *data);
 void gc_block_settle(struct gc_tables *tables, uint32_t block, gc_settled_fn *visit, void *data);
 
-/* Records the starts and, if `lines`, the lines of the objects that stand one
- * after another from `from` to `to`, in one block. */
-void gc_run_record(struct gc_tables *tables, uintptr_t from, uintptr_t to, bool lines);
+/* Records the starts and lines of the objects that stand one after another from
+ * `from` to `to`, in one block. */
+void gc_run_record(struct gc_tables *tables, uintptr_t from, uintptr_t to);
 
 /* Calls `visit` for the objects that stand so. */
 void gc_run_visit(uintptr_t from, uintptr_t to, void (*visit)(uintptr_t object, void *data),

@@ -271,7 +271,7 @@ void gc_copy_run_sync(struct gc_spaces *spaces, struct gc_run *run)
         info->fresh_end = (uint32_t)(run->bump - gc_block_start(spaces->tables, run->block));
         spaces->tables->live[run->block] = (uint16_t)(info->fresh_end >> GC_GRANULE_LOG2);
     } else {
-        gc_run_record(spaces->tables, run->from, run->bump, true);
+        gc_run_record(spaces->tables, run->from, run->bump);
         spaces->tables->live[run->block] += (uint16_t)((run->bump - run->from) >> GC_GRANULE_LOG2);
         run->from = run->bump;
     }
