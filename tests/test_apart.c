@@ -182,6 +182,59 @@ static void blocks_not_opened_and_their_ends_are_not_counted(void **state)
     assert_int_equal(view.counted, view.bytes);
 }
 
+/* ---- Detaching -------------------------------------------------------------- */
+
+struct left {
+    struct barrier barrier;
+    size_t blocks[THREADS]; /* not opened */
+};
+
+static size_t not_opened(const gc_mutator *mutator)
+{
+    return (mutator->run.limit - mutator->run.end) / GC_BLOCK_BYTES;
+}
+
+/* One after another. */
+static void fill_and_detach(gc_heap *heap, size_t index, void *data)
+{
+    struct left *left = data;
+    gc_mutator *mutator = attach(heap);
+
+    make_garbage(mutator, 12 * GC_BLOCK_BYTES);
+    meet_parked(&left->barrier, mutator);
+    if (index == 0)
+        gc_collect(mutator, GC_YOUNG, NULL);
+    for (size_t turn = 0; turn < THREADS; turn++) {
+        meet_parked(&left->barrier, mutator);
+        for (int i = 0; turn == index && i < 2 * TAKEN && not_opened(mutator) < 2; i++)
+            take_block(mutator);
+    }
+    left->blocks[index] = not_opened(mutator);
+    gc_mutator_detach(mutator);
+}
+
+/* They were nobody's until the next collection. */
+static void blocks_not_opened_are_others_when_a_thread_detaches(void **state)
+{
+    static struct left left;
+    struct world *world = make_shared(NULL);
+    struct gc_blocks *blocks = &world->heap->collector.blocks;
+    size_t used, count;
+
+    (void)state;
+    make_barrier(&left.barrier, THREADS);
+    run_threads(world, THREADS, fill_and_detach, &left);
+    count = gc_min(left.blocks[0], left.blocks[1]);
+    used = blocks->used_blocks;
+    assert_true(count > 1);
+    assert_int_equal(gc_verify(world->mutator), 0);
+    for (size_t i = 0; i < count; i++)
+        take_block(world->mutator);
+    assert_int_equal(blocks->used_blocks, used);
+    assert_int_equal(gc_verify(world->mutator), 0);
+    world_end(world);
+}
+
 /* ---- What is born pinned --------------------------------------------------- */
 
 enum { PINNED = 4000 };
@@ -267,6 +320,7 @@ int main(void)
         cmocka_unit_test(blocks_are_handed_out_by_ever_more),
         cmocka_unit_test(objects_in_all_blocks_of_a_run_are_found_by_others),
         cmocka_unit_test(blocks_not_opened_and_their_ends_are_not_counted),
+        cmocka_unit_test(blocks_not_opened_are_others_when_a_thread_detaches),
         cmocka_unit_test(what_is_born_pinned_fills_one_block_at_a_time),
     };
 

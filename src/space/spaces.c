@@ -174,6 +174,28 @@ void gc_young_run_close(struct gc_spaces *spaces, struct gc_run *run)
     run->blocks = 0;
 }
 
+/* They become holes of their generation, which is gen0: see open_free_block. */
+static void list_not_opened(struct gc_spaces *spaces, const struct gc_run *run)
+{
+    uint32_t end = gc_run_end_block(spaces->tables, run);
+
+    for (uint32_t block = end - (uint32_t)((run->limit - run->end) >> GC_BLOCK_LOG2); block < end;
+         block++) {
+        struct gc_block *info = &spaces->tables->blocks[block];
+
+        info->flags = 0;
+        info->free_lines = GC_BLOCK_LINES;
+        info->next_hole = spaces->young_holes[info->kind];
+        spaces->young_holes[info->kind] = block;
+    }
+}
+
+void gc_young_run_give_up(struct gc_spaces *spaces, struct gc_run *run)
+{
+    list_not_opened(spaces, run);
+    gc_young_run_close(spaces, run);
+}
+
 void gc_run_zero(const struct gc_run *run)
 {
     GC_CHECK_ANEW((void *)run->bump, run->end - run->bump);

@@ -112,6 +112,9 @@ bool gc_young_run_advance(const struct gc_spaces *spaces, struct gc_run *run);
 /* Ends a mutator's run; what it leaves is zeroed and is skipped. */
 void gc_young_run_close(struct gc_spaces *spaces, struct gc_run *run);
 
+/* The same where no collection follows: blocks that were not opened are for others. */
+void gc_young_run_give_up(struct gc_spaces *spaces, struct gc_run *run);
+
 /* Room for `bytes` of copies in `generation`. `holes` allows those of gen2. */
 bool gc_copy_run_next(struct gc_spaces *spaces, struct gc_run *run, unsigned generation,
                       size_t bytes, bool holes);

@@ -87,12 +87,11 @@ void gc_mutator_retire_run(struct gc_mutator *mutator, struct gc_spaces *spaces)
 
 void gc_mutator_give_run(struct gc_mutator *mutator, struct gc_spaces *spaces, struct gc_run *idle)
 {
-    if (idle->block != GC_NO_BLOCK) {
-        gc_mutator_retire_run(mutator, spaces);
-        return;
-    }
     close_path(mutator);
-    *idle = mutator->run;
+    if (idle->block == GC_NO_BLOCK)
+        *idle = mutator->run;
+    else
+        gc_young_run_give_up(spaces, &mutator->run);
     gc_run_reset(&mutator->run);
     gc_mutator_set_limit(mutator);
 }

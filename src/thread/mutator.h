@@ -119,8 +119,8 @@ bool gc_mutator_advance(struct gc_mutator *mutator, const struct gc_spaces *spac
 /* Takes the run away: before a collection. */
 void gc_mutator_retire_run(struct gc_mutator *mutator, struct gc_spaces *spaces);
 
-/* Leaves the run, on detaching, in `idle`, where the next to attach finds it;
- * it is retired if one is there already. The lock is held. */
+/* Leaves the run, on detaching, in `idle`, where the next to attach finds it; if one
+ * is there already, its blocks are for others. The lock is held. */
 void gc_mutator_give_run(struct gc_mutator *mutator, struct gc_spaces *spaces, struct gc_run *idle);
 void gc_mutator_take_run(struct gc_mutator *mutator, struct gc_run *idle);
 
