@@ -7,6 +7,7 @@
 #include <strata/table.h>
 #include <strata/weak.h>
 
+#include <setjmp.h>
 #include <string.h>
 
 enum { COUNT = 700 };
@@ -364,6 +365,29 @@ static void callback_collects(void)
     make_mischief(2);
 }
 
+static jmp_buf before;
+
+static uint64_t hash_and_leave(gc_mutator *mutator, const void *key, void *data)
+{
+    (void)mutator;
+    (void)key;
+    (void)data;
+    longjmp(before, 1);
+}
+
+static void used_after_a_callback_was_left(void)
+{
+    gc_options options = test_options();
+
+    doomed = world_make(&options);
+    doomed->root[0] = make_node(doomed->mutator, 1);
+    doomed->root[1] =
+        gc_table_create(doomed->mutator, GC_TABLE_WEAK_KEYS, hash_and_leave, equal_nodes, NULL);
+    if (setjmp(before) == 0)
+        (void)gc_table_get(doomed->mutator, doomed->root[1], doomed->root[0], NULL);
+    (void)gc_table_count(doomed->mutator, doomed->root[1]);
+}
+
 static uint64_t hash_to_one(gc_mutator *mutator, const void *key, void *data)
 {
     (void)mutator;
@@ -415,8 +439,11 @@ static void key_is_null(void)
 static void misuse_is_told(void **state)
 {
     (void)state;
-    expect_abort(used_from_its_callback,
-                 "strata: gc_table_get: called from a callback of the table");
+    expect_abort(used_from_its_callback, "strata: gc_table_get: called from a callback of the "
+                                         "table, or one was left by longjmp");
+    expect_abort(used_after_a_callback_was_left,
+                 "strata: gc_table_count: called from a callback of the table, or one was left "
+                 "by longjmp");
     expect_abort(callback_collects, "strata: gc_table: the hash callback collected");
     expect_abort(equality_collects, "strata: gc_table: the equality callback collected");
     expect_abort(table_is_null, "strata: gc_table_count: the table is NULL");

@@ -24,7 +24,8 @@ typedef enum gc_table_kind {
 
 /* How keys compare; without them, by identity. What a key hashes to must not
  * change. They call nothing that may collect, and no function of this table:
- * misuse, where it is seen. */
+ * misuse, where it is seen. They return: who leaves one by longjmp cannot use the
+ * table any more. */
 typedef uint64_t gc_table_hash_fn(gc_mutator *mutator, const void *key, void *data);
 typedef bool gc_table_equal_fn(gc_mutator *mutator, const void *a, const void *b, void *data);
 

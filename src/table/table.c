@@ -17,7 +17,7 @@ static void check_table(const gc_mutator *mutator, const gc_table *table, const 
         gc_header_type(gc_header_of((uintptr_t)table)) != &table_type)
         gc_misuse(function, "this is not a table of the heap");
     if (__atomic_load_n(&table->caller, __ATOMIC_RELAXED) == mutator)
-        gc_misuse(function, "called from a callback of the table");
+        gc_misuse(function, "called from a callback of the table, or one was left by longjmp");
 }
 
 static bool is_strong(const gc_table *table)
