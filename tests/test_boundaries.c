@@ -249,7 +249,7 @@ static const struct corruption corruptions[] = {
     {GC_PHASE_CONDEMNED, evacuate_what_is_pinned, "but holds what must not move"},
     {GC_PHASE_CONDEMNED, part_from_its_head, "has a state that is not its large object's"},
     {GC_PHASE_PINNED, make_large, "has an action that is not its kind's"},
-    {GC_PHASE_PINNED, queue_edge, "edges wait at a phase's end"},
+    {GC_PHASE_PINNED, queue_edge, "edges wait"},
     {GC_PHASE_MARKED, leave_what_is_marked, "has marks, but is not condemned"},
     {GC_PHASE_MARKED, forget_pins, "is evacuated, but has marks and no pins"},
     {GC_PHASE_MARKED, forward_what_is_marked, "is marked where it was, and has moved"},
@@ -257,11 +257,11 @@ static const struct corruption corruptions[] = {
     {GC_PHASE_MARKED, root_to_dead, "leads to an object that the trace did not reach"},
     {GC_PHASE_MARKED, frame_to_dead, "leads to an object that the trace did not reach"},
     {GC_PHASE_MARKED, refer_to_where_it_was, "leads to where an object has moved from"},
-    {GC_PHASE_MARKED, push, "the mark stack is not empty at a phase's end"},
+    {GC_PHASE_MARKED, push, "the mark stack is not empty"},
     {GC_PHASE_TRACED, refer_to_dead, "leads to an object that the trace did not reach"},
-    {GC_PHASE_TRACED, push, "the mark stack is not empty at a phase's end"},
-    {GC_PHASE_TRACED, queue_edge, "edges wait at a phase's end"},
-    {GC_PHASE_TRACED, begin_array, "edges wait at a phase's end"},
+    {GC_PHASE_TRACED, push, "the mark stack is not empty"},
+    {GC_PHASE_TRACED, queue_edge, "edges wait"},
+    {GC_PHASE_TRACED, begin_array, "edges wait"},
     {GC_PHASE_TRACED, list_the_dead, "it is in a list, and does not survive there"},
     {GC_PHASE_TRACED, watch_the_dead, "its referent does not survive, or has moved"},
     {GC_PHASE_SETTLED, open_block, "is open when the trace has ended"},
@@ -269,11 +269,11 @@ static const struct corruption corruptions[] = {
 };
 
 static const struct corruption of_teams[] = {
-    {GC_PHASE_MARKED, push_in_team, "edges wait at a phase's end"},
-    {GC_PHASE_MARKED, queue_edge_in_team, "edges wait at a phase's end"},
-    {GC_PHASE_MARKED, leave_in_team, "edges wait at a phase's end"},
-    {GC_PHASE_TRACED, receive_in_team, "edges wait at a phase's end"},
-    {GC_PHASE_TRACED, send_in_team, "edges wait at a phase's end"},
+    {GC_PHASE_MARKED, push_in_team, "edges wait"},
+    {GC_PHASE_MARKED, queue_edge_in_team, "edges wait"},
+    {GC_PHASE_MARKED, leave_in_team, "edges wait"},
+    {GC_PHASE_TRACED, receive_in_team, "edges wait"},
+    {GC_PHASE_TRACED, send_in_team, "edges wait"},
 };
 
 static const char *const boundaries[GC_PHASES] = {

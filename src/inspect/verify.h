@@ -65,9 +65,9 @@ size_t gc_verify_boundary(struct gc_collector *collector, enum gc_phase phase);
 
 /* ---- For all parts ---- */
 
-/* Whether edges wait for a trace, but for what is on its stack: its own, or those of
- * a team between two of its phases (J1). */
-bool gc_verify_edges_wait(const struct gc_collector *collector);
+/* No edge waits for a trace: neither its own, nor those of a team between two of its
+ * phases (J1). Only its stack may, where it says so. */
+void gc_verify_no_edges(struct gc_verifier *verifier, bool stack_may_hold_pinned);
 
 typedef void gc_verify_object_fn(uintptr_t object, void *verifier);
 

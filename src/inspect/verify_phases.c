@@ -78,7 +78,7 @@ static bool is_busy(const struct gc_worker *worker)
            worker->left.count != 0 || worker->received != NULL || worker->inbox != NULL;
 }
 
-bool gc_verify_edges_wait(const struct gc_collector *collector)
+static bool has_waiting_edges(const struct gc_collector *collector)
 {
     const struct gc_tracer *tracer = &collector->tracer;
     const struct gc_team *team = &collector->team;
@@ -89,12 +89,12 @@ bool gc_verify_edges_wait(const struct gc_collector *collector)
     return tracer->edges.count != 0 || tracer->card_scan_count != 0;
 }
 
-static void verify_stack(struct gc_verifier *verifier, bool may_hold_pinned)
+void gc_verify_no_edges(struct gc_verifier *verifier, bool stack_may_hold_pinned)
 {
-    if (verifier->collector->tracer.stack.count != 0 && !may_hold_pinned)
-        gc_fault_heap(verifier, "the mark stack is not empty at a phase's end");
-    if (gc_verify_edges_wait(verifier->collector))
-        gc_fault_heap(verifier, "edges wait at a phase's end");
+    if (verifier->collector->tracer.stack.count != 0 && !stack_may_hold_pinned)
+        gc_fault_heap(verifier, "the mark stack is not empty");
+    if (has_waiting_edges(verifier->collector))
+        gc_fault_heap(verifier, "edges wait");
 }
 
 /* ---- Marked ---- */
@@ -258,7 +258,7 @@ size_t gc_verify_boundary(struct gc_collector *collector, enum gc_phase phase)
 {
     struct gc_verifier verifier = {.collector = collector, .tables = &collector->tables};
 
-    verify_stack(&verifier, phase == GC_PHASE_PINNED);
+    gc_verify_no_edges(&verifier, phase == GC_PHASE_PINNED);
     if (phase == GC_PHASE_CONDEMNED || phase == GC_PHASE_PINNED)
         verify_condemned(&verifier, phase == GC_PHASE_CONDEMNED);
     if (phase == GC_PHASE_MARKED || phase == GC_PHASE_TRACED) {

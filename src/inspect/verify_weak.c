@@ -159,10 +159,7 @@ static void verify_tracer(struct gc_verifier *verifier)
 {
     const struct gc_tracer *tracer = &verifier->collector->tracer;
 
-    if (tracer->stack.count != 0)
-        gc_fault_heap(verifier, "the mark stack is not empty between collections");
-    if (gc_verify_edges_wait(verifier->collector))
-        gc_fault_heap(verifier, "edges wait between collections");
+    gc_verify_no_edges(verifier, false);
     if (tracer->ephemerons.pending.count != 0 || tracer->ephemerons.pairs.count != 0 ||
         tracer->ephemerons.watching)
         gc_fault_heap(verifier, "ephemerons are put aside between collections");
