@@ -153,10 +153,18 @@ static void follow_in_finalizer(gc_mutator *mutator, void *object, void *data)
     assert_int_equal(gc_fork_follow(gc_mutator_heap(mutator)), GC_OK);
 }
 
+static struct {
+    void *memory[100];
+    size_t count;
+} poisoned;
+
 static void keep_poisoned(void *memory)
 {
-    if (memory != NULL)
-        memset(memory, 0xaa, malloc_usable_size(memory));
+    if (memory == NULL)
+        return;
+    memset(memory, 0xaa, malloc_usable_size(memory));
+    assert_true(poisoned.count < GC_COUNT(poisoned.memory));
+    poisoned.memory[poisoned.count++] = memory;
 }
 
 /* It stayed in the list, freed. */
@@ -174,6 +182,8 @@ static void a_heap_followed_by_its_last_finalizer_is_followed_no_more(void **sta
     end(world);
     gc_os.free = free_memory;
     end_or_wait(fork(), true);
+    while (poisoned.count > 0)
+        gc_os.free(poisoned.memory[--poisoned.count]);
 }
 
 static bool freezes_and_lives_on(struct world *world, gc_mutator *mutator)
