@@ -177,8 +177,10 @@ static void a_large_object_asks_for_huge_pages_that_it_fills(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(handles_are_counted_and_used_again),     TEST(handles_are_counted_at_once),
-        TEST(types_are_counted_while_they_are_there), TEST(roots_of_each_sort_are_counted),
+        TEST(handles_are_counted_and_used_again),
+        TEST(handles_are_counted_at_once),
+        TEST(types_are_counted_while_they_are_there),
+        TEST(roots_of_each_sort_are_counted),
         TEST(finalizers_are_counted_and_used_again),
         TEST(a_large_object_asks_for_huge_pages_that_it_fills),
     };
