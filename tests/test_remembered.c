@@ -210,6 +210,31 @@ static void an_array_scanned_in_pieces_is_in_the_log_once(void **state)
         assert_int_equal(gc_unpin(world->mutator, ((void **)world->root[0])[i]), GC_OK);
 }
 
+/* Its first piece refers to gen0, the last to gen1. */
+static void an_array_scanned_in_pieces_is_in_each_set(void **state)
+{
+    enum { LENGTH = 800 };
+    struct world *world = *state;
+    void **array;
+
+    world->root[0] = make_array(world->mutator, &gc_type_references, LENGTH);
+    gc_collect(world->mutator, GC_YOUNG, NULL);
+    store(world, make_node(world->mutator, 1));
+    array = world->root[0];
+    assert_int_equal(gc_pin(world->mutator, array[0]), GC_OK);
+    make_garbage(world->mutator, GC_BLOCK_BYTES); /* the other's block is none that stays */
+    gc_write(world->mutator, array, &array[LENGTH - 1], make_node(world->mutator, 2));
+    gc_collect(world->mutator, GC_MIDDLE, NULL);
+    array = world->root[0];
+    assert_int_equal(gc_generation_of(world->mutator, array), GC_OLD);
+    assert_int_equal(gc_generation_of(world->mutator, array[0]), GC_YOUNG);
+    assert_int_equal(gc_generation_of(world->mutator, array[LENGTH - 1]), GC_MIDDLE);
+    assert_int_equal(remembered(world)->log.count, 1);
+    assert_int_equal(remembered(world)->old.count, 1);
+    assert_true(*gc_log_byte((uintptr_t)array) & GC_LOG_REMEMBERED);
+    assert_int_equal(gc_unpin(world->mutator, array[0]), GC_OK);
+}
+
 /* An array that ends where its block does: cards beyond it would be lines of
  * the next block. */
 static void all_cards_of_an_array_are_its_own(void **state)
@@ -430,6 +455,7 @@ int main(void)
         TEST(a_holder_that_is_condemned_leaves_the_old_set),
         TEST(an_array_in_several_sets_stays_in_the_log_once),
         TEST(an_array_scanned_in_pieces_is_in_the_log_once),
+        TEST(an_array_scanned_in_pieces_is_in_each_set),
         TEST(all_cards_of_an_array_are_its_own),
         TEST(what_is_armed_has_clean_cards),
         TEST(the_last_cards_may_be_the_last_that_there_are),
