@@ -157,6 +157,8 @@ static void cards_that_are_not_read_are_remembered_by_the_youngest(void **state)
 
     gc_write(world->mutator, array, &array[0], world->root[2]);
     gc_write(world->mutator, array, &array[1000], world->root[1]);
+    assert_int_equal(card_of(world, &array[0]), gc_card_for(GC_MIDDLE));
+    assert_int_equal(card_of(world, &array[1000]), gc_card_for(GC_OLD));
     world->root[2] = NULL;
     gc_collect(world->mutator, GC_YOUNG, NULL);
     assert_int_equal(world->heap->collector.remembered.old.count, 1);

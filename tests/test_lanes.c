@@ -5,6 +5,7 @@
 #include "memory/lane.h"
 #include "os/os.h"
 #include "support/sweep.h"
+#include "trace/remembered.h"
 
 enum { WORDS = 4096 };
 
@@ -35,6 +36,27 @@ static void a_lane_that_was_not_made_has_no_capacity(void **state)
         assert_null(lane.words);
     }
     assert_true(fault_is_clean());
+}
+
+/* Of four lanes each may be the one that cannot be had. */
+static void a_remembered_set_is_made_whole_or_not_at_all(void **state)
+{
+    enum { CALLS = 8 };
+
+    (void)state;
+    for (unsigned call = 0; call <= CALLS; call++) {
+        struct gc_remembered remembered;
+        bool is_made;
+
+        fault_arm(call, 1, FAULT_RESERVE | FAULT_COMMIT);
+        is_made = gc_remembered_create(&remembered, NULL, WORDS);
+        assert_int_equal(is_made, fault_failed() == 0);
+        assert_int_equal(is_made, call == CALLS);
+        fault_disarm();
+        if (is_made)
+            gc_remembered_destroy(&remembered);
+        assert_true(fault_is_clean());
+    }
 }
 
 static void a_lane_grows_to_its_capacity_and_keeps_its_words(void **state)
@@ -182,6 +204,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FAULTY(a_lane_that_was_not_made_has_no_capacity),
+        FAULTY(a_remembered_set_is_made_whole_or_not_at_all),
         FAULTY(a_lane_grows_to_its_capacity_and_keeps_its_words),
         FAULTY(a_lane_begins_empty_of_memory_if_asked),
         FAULTY(a_lane_that_cannot_grow_is_as_it_was),

@@ -188,6 +188,47 @@ static void an_array_in_several_sets_stays_in_the_log_once(void **state)
     }
 }
 
+/* By a word each, it refers to what is in gen2 and in gen1. */
+static void a_frozen_holder_may_be_in_two_sets(void **state)
+{
+    struct world *world = *state;
+    struct node *holder;
+
+    world->root[0] = make_node(world->mutator, 0);
+    assert_int_equal(gc_freeze(world->mutator, 0), GC_OK);
+    holder = world->root[0];
+    world->root[1] = make_node(world->mutator, 1);
+    make_old(world);
+    store(world, world->root[1]);
+    gc_collect(world->mutator, GC_YOUNG, NULL);
+    assert_int_equal(remembered(world)->frozen.count, 1);
+    assert_int_equal(remembered(world)->log.count, 0);
+    gc_write(world->mutator, holder, &holder->right, make_node(world->mutator, 2));
+    gc_collect(world->mutator, GC_YOUNG, NULL);
+    assert_int_equal(remembered(world)->frozen.count, 1);
+    assert_int_equal(remembered(world)->old.count, 1);
+    assert_int_equal(*gc_log_byte((uintptr_t)holder),
+                     GC_LOG_ARMED | GC_LOG_REMEMBERED | GC_LOG_FROZEN);
+}
+
+/* All holders are frozen, and so is what they refer to. */
+static void a_freeze_empties_the_sets(void **state)
+{
+    struct world *world = *state;
+    struct node *young;
+
+    world->root[0] = make_node(world->mutator, 0);
+    make_old(world);
+    young = make_node(world->mutator, 1);
+    assert_int_equal(gc_pin(world->mutator, young), GC_OK);
+    store(world, young);
+    assert_int_equal(gc_freeze(world->mutator, 0), GC_OK);
+    assert_int_equal(gc_generation_of(world->mutator, young), GC_FROZEN);
+    assert_int_equal(remembered(world)->log.count, 0);
+    assert_int_equal(remembered(world)->old.count, 0);
+    assert_int_equal(gc_unpin(world->mutator, young), GC_OK);
+}
+
 /* A long array is scanned in pieces; each may find something young. */
 static void an_array_scanned_in_pieces_is_in_the_log_once(void **state)
 {
@@ -454,6 +495,8 @@ int main(void)
         TEST(a_holder_is_remembered_for_what_it_refers_to_itself),
         TEST(a_holder_that_is_condemned_leaves_the_old_set),
         TEST(an_array_in_several_sets_stays_in_the_log_once),
+        TEST(a_frozen_holder_may_be_in_two_sets),
+        TEST(a_freeze_empties_the_sets),
         TEST(an_array_scanned_in_pieces_is_in_the_log_once),
         TEST(an_array_scanned_in_pieces_is_in_each_set),
         TEST(all_cards_of_an_array_are_its_own),
