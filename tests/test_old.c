@@ -3,6 +3,7 @@
  * The old generation: mark, sweep, holes.
  */
 #include "base/annotate.h"
+#include "heap/heap.h"
 #include "support/items.h"
 #include "support/threads.h"
 
@@ -264,6 +265,42 @@ static void freed_large_objects_make_room_for_others(void **state)
     world_end(world);
 }
 
+/* Of gen2's blocks little lives; what comes up goes between, not into others. */
+static void copies_fill_the_holes_of_gen2(void **state)
+{
+    gc_options options = plain_options(4 * MIB);
+    struct world *world;
+    const struct gc_generation *old;
+    size_t blocks;
+
+    (void)state;
+    if (GC_FORBIDS) /* what lies between objects makes other counts */
+        skip();
+    world = world_make(&options);
+    old = &world->heap->collector.spaces.generations[GC_OLD];
+    world->root[0] = build_list(world->mutator, 20000);
+    make_old(world);
+    for (struct node *node = world->root[0]; node != NULL && node->right != NULL;) {
+        struct node *kept = node;
+
+        for (int i = 0; i < 64 && node != NULL; i++)
+            node = node->right;
+        gc_write(world->mutator, kept, &kept->right, node); /* 63 of 64 die */
+    }
+    world->heap->collector.stress = GC_STRESS_IN_PLACE;
+    gc_collect(world->mutator, GC_OLD, NULL);
+    world->heap->collector.stress = 0;
+    blocks = old->block_count;
+    assert_true(blocks > 15);
+    world->root[1] = build_list(world->mutator, 8000);
+    gc_collect(world->mutator, GC_YOUNG, NULL);
+    gc_collect(world->mutator, GC_MIDDLE, NULL);
+    assert_int_equal(gc_generation_of(world->mutator, world->root[1]), GC_OLD);
+    assert_in_range(old->block_count, blocks, blocks + 1);
+    assert_true(is_intact_list(world->root[1], 8000));
+    world_end(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -273,6 +310,7 @@ int main(void)
         cmocka_unit_test(a_list_of_ten_million_is_marked_on_a_small_stack),
         cmocka_unit_test(replacing_old_objects_does_not_make_the_heap_grow),
         cmocka_unit_test(no_hole_is_handed_out_twice),
+        cmocka_unit_test(copies_fill_the_holes_of_gen2),
         cmocka_unit_test(a_full_block_does_not_claim_the_next_ones_first_object),
         cmocka_unit_test(objects_around_the_large_threshold_survive_everything),
         cmocka_unit_test(only_what_shares_a_block_moves),

@@ -233,6 +233,9 @@ static void callbacks_are_told_apart_by_their_data(void **state)
     b.registers[0] = make_node(world->mutator, 2);
     assert_int_equal(gc_root_callback_add(world->heap, trace_machine, &a, GC_EXACT), GC_OK);
     assert_int_equal(gc_root_callback_add(world->heap, trace_machine, &b, GC_EXACT), GC_OK);
+    collect(world->mutator, 2);
+    assert_int_equal(a.registers[0]->value, 1);
+    assert_int_equal(b.registers[0]->value, 2);
     assert_int_equal(gc_root_callback_remove(world->heap, trace_machine, &a), GC_OK);
     assert_int_equal(gc_root_callback_remove(world->heap, trace_machine, &a), GC_NOT_FOUND);
     collect(world->mutator, 2);
