@@ -64,6 +64,8 @@ static void under_quarantine_what_lives_is_sealed(void **state)
     struct text *dead;
 
     (void)state;
+    if (GC_FORBIDS)
+        skip();
     options.settings = "stress=quarantine,stress-every=1000000000";
     world = world_make(&options);
     gc_safepoint(world->mutator);
