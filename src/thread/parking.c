@@ -150,7 +150,7 @@ static void unpark_all(void)
 }
 
 struct parked_call {
-    struct gc_mutator *mutator; /* NULL: all */
+    struct gc_mutator *mutator; /* NULL: all that run */
     void (*act)(void *data);
     void *data;
 };
@@ -186,6 +186,7 @@ void gc_mutator_yield(const struct gc_mutator *mutator)
 
 /* ---- Parked by the embedder ---- */
 
+/* As if the call under way had parked it: so that unparks it, too. */
 static void unpark_with_all(void *data)
 {
     struct gc_mutator *mutator = data;

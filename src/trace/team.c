@@ -6,11 +6,9 @@
 #include "trace/post.h"
 #include "trace/scan.h"
 
-enum {
-    PART_LOG2 =
-        GC_CHUNK_LOG2, /* of the heap, that is one worker's: no line of any table is two's */
-    STRIDE = 64        /* objects between looks for parcels and for workers that wait */
-};
+/* A part of the heap is one worker's, and so large that no line of any table is two's.
+ * Each STRIDE objects a worker looks for parcels, and for workers that wait. */
+enum { PART_LOG2 = GC_CHUNK_LOG2, STRIDE = 64 };
 
 static struct gc_worker *worker_of(struct gc_tracer *tracer)
 {

@@ -30,10 +30,11 @@ enum {
     GC_MOST_WORKERS = 64,
     GC_MOST_ASIDE = 16 << 10,
     GC_PARCEL_WORDS = 256,
-    GC_PARCEL_EDGES = GC_PARCEL_WORDS - 2,
-    GC_APART =
-        128 /* bytes: what threads write stands so far apart, for lines are fetched in pairs */
+    GC_PARCEL_EDGES = GC_PARCEL_WORDS - 2
 };
+
+/* What two threads write stands so many bytes apart: lines are fetched in pairs. */
+enum { GC_APART = 128 };
 
 struct gc_team;
 
