@@ -392,6 +392,7 @@ static void a_thread_may_end_on_a_coroutine(void **state)
         gc_coroutine_register(world->mutator, some_stack, sizeof some_stack, GC_EXACT);
 
     run_threads(world, 1, end_on, coroutine);
+    assert_int_equal(stats_of(world->heap).lost_threads, 1);
     gc_collect(world->mutator, GC_OLD, NULL);
     gc_coroutine_switch(world->mutator, coroutine);
     gc_coroutine_switch(world->mutator, NULL);

@@ -116,7 +116,7 @@ static void what_unnoted_holders_know_is_kept(void **state)
 static struct {
     void *slots[500];
     gc_handle *handles[500];
-    size_t added;
+    size_t refused;
 } registry;
 
 static void trace_nothing(gc_tracer *tracer, void *data)
@@ -125,38 +125,40 @@ static void trace_nothing(gc_tracer *tracer, void *data)
     (void)data;
 }
 
+static bool is_added(gc_status status)
+{
+    assert_true(status == GC_OK || status == GC_NO_MEMORY);
+    registry.refused += status != GC_OK;
+    return status == GC_OK;
+}
+
 /* Registers all that can be registered. What is refused is refused with
  * GC_NO_MEMORY and is not there. */
 static void act_register(struct world *world)
 {
     gc_heap *heap = world->heap;
 
-    registry.added = 0;
+    registry.refused = 0;
     for (size_t i = 0; i < 500; i++) {
         struct node *node = world->root[0];
-        gc_status status = gc_root_add(heap, &registry.slots[i]);
 
-        registry.slots[i] = status == GC_OK ? node : NULL;
-        registry.added += status == GC_OK;
-        assert_true(status == GC_OK || status == GC_NO_MEMORY);
+        registry.slots[i] = is_added(gc_root_add(heap, &registry.slots[i])) ? node : NULL;
         registry.handles[i] = gc_handle_create(world->mutator, node);
+        registry.refused += registry.handles[i] == NULL;
         for (size_t skip = 0; skip < i; skip++)
             node = node->right;
-        status = gc_pin(world->mutator, node);
-        assert_true(status == GC_OK || status == GC_NO_MEMORY);
-        status = gc_pin_once(world->mutator, node);
-        assert_true(status == GC_OK || status == GC_NO_MEMORY);
-        status = gc_external_adjust(world->mutator, node, 10);
-        assert_true(status == GC_OK || status == GC_NO_MEMORY);
-        status = gc_root_callback_add(heap, trace_nothing, &registry.slots[i], GC_EXACT);
-        assert_true(status == GC_OK || status == GC_NO_MEMORY);
-        status = gc_root_range_add(heap, &registry.slots[i], 1, GC_AMBIGUOUS);
-        assert_true(status == GC_OK || status == GC_NO_MEMORY);
+        is_added(gc_pin(world->mutator, node));
+        is_added(gc_pin_once(world->mutator, node));
+        is_added(gc_external_adjust(world->mutator, node, 10));
+        is_added(gc_root_callback_add(heap, trace_nothing, &registry.slots[i], GC_EXACT));
+        is_added(gc_root_range_add(heap, &registry.slots[i], 1, GC_AMBIGUOUS));
     }
 }
 
 static void check_registered(struct world *world)
 {
+    if (fault_failed() == 0)
+        assert_int_equal(registry.refused, 0);
     check_list(world);
     for (size_t i = 0; i < 500; i++) {
         if (registry.slots[i] != NULL)

@@ -87,6 +87,7 @@ static void threads_park_while_others_collect(void **state)
 
     (void)state;
     run_threads(world, 4, park_and_unpark, &rounds);
+    assert_true(collections_of(world->heap) > rounds / 64);
     world_free(world);
 }
 

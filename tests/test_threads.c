@@ -203,6 +203,7 @@ static void threads_survive_a_collection_at_each_allocation(void **state)
 
     (void)state;
     run_threads(world, 3, churn, &rounds);
+    assert_true(collections_of(world->heap) > rounds);
     world_free(world);
 }
 
@@ -236,6 +237,8 @@ static void threads_share_room_for_large_objects(void **state)
 
     (void)state;
     run_threads(world, 4, allocate_large, &rounds);
+    if (!is_slowed())
+        assert_true(collections_of(world->heap) > 0); /* 4 * 500 * 80 KiB do not fit in the limit */
     world_free(world);
 }
 

@@ -6,7 +6,7 @@
 static const uint32_t item_refs[] = {offsetof(struct item, next)};
 const gc_type item_type = GC_TYPE_TRAILING_LEAF("item", struct item, item_refs, unsigned char);
 
-unsigned char *item_bytes(struct item *item)
+static unsigned char *item_bytes(struct item *item)
 {
     return (unsigned char *)(item + 1);
 }

@@ -15,7 +15,6 @@ struct item {
 
 extern const gc_type item_type;
 
-unsigned char *item_bytes(struct item *item);
 struct item *make_item(struct world *world, uint64_t seed, size_t bytes);
 
 bool is_intact_item(struct item *item);
