@@ -130,6 +130,26 @@ static void a_report_of_each_generation_adds_up(void **state)
     }
 }
 
+/* What goes up does so in the first part; the others move it. */
+static void a_report_of_a_compaction_counts_the_promoted_once(void **state)
+{
+    struct world *world = make_plain(0);
+    struct node *list = NULL;
+
+    (void)state;
+    gc_root_add(world->heap, &list);
+    list = build_list(world->mutator, LIST_LENGTH);
+    for (unsigned generation = GC_MIDDLE; generation <= GC_OLD; generation++) {
+        gc_report report = compact(world->mutator);
+
+        assert_int_equal(gc_generation_of(world->mutator, list), generation);
+        assert_int_equal(report.promoted_bytes, LIST_BYTES);
+        assert_true(report.moved_bytes >= LIST_BYTES);
+    }
+    assert_int_equal(compact(world->mutator).promoted_bytes, 0);
+    world_end(world);
+}
+
 static void a_report_counts_survivors_and_promoted(void **state)
 {
     struct world *world = make_plain(0);
@@ -296,6 +316,7 @@ int main(void)
         cmocka_unit_test(a_minor_collection_leaves_older_generations_alone),
         cmocka_unit_test(a_dead_object_stays_until_its_generation_is_collected),
         cmocka_unit_test(a_report_of_each_generation_adds_up),
+        cmocka_unit_test(a_report_of_a_compaction_counts_the_promoted_once),
         cmocka_unit_test(a_report_counts_survivors_and_promoted),
         cmocka_unit_test(generations_above_two_are_taken_as_two),
         cmocka_unit_test(the_nursery_stays_within_its_bounds),

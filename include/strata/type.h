@@ -26,7 +26,8 @@ typedef struct gc_type gc_type;       /* layout of an object */
 /* Reports the references of `object` through gc_trace_slot, gc_trace_reference
  * and gc_trace_word, to a collection or to gc_verify. May read the object's
  * payload, gc_type_of, gc_length and gc_size_of; calls nothing else of this
- * library.
+ * library. Called also of objects that are dead, but not reclaimed yet: what a
+ * finalizer frees that this reads, it takes out of the object as well.
  * Thread  any that collects. */
 typedef void gc_trace_fn(gc_tracer *tracer, void *object);
 

@@ -113,10 +113,14 @@ GC_ALWAYS_INLINE void gc_copy_words(uint64_t *to, const uint64_t *from, size_t c
         __builtin_memcpy(to, from, 2 * sizeof *to);
 }
 
-/* Of what moves to gen2, that which was there before is not promoted. */
+/* What moves within its generation is not promoted. A block kept young sends up what
+ * moves. */
 static inline void gc_count_compacted(struct gc_tracer *tracer, uintptr_t object, size_t bytes)
 {
-    if (tracer->tables->blocks[gc_block_of(tracer->tables, object)].generation == GC_OLD)
+    uint32_t block = gc_block_of(tracer->tables, object);
+    unsigned generation = tracer->tables->blocks[block].generation;
+
+    if (generation != GC_YOUNG && generation == gc_state_age(tracer->state[block]))
         tracer->counts.compacted_bytes += bytes;
 }
 

@@ -47,7 +47,7 @@ struct gc_trace_counts {
     size_t in_place_bytes;        /* the sweep's to count */
     size_t bytes[GC_GENERATIONS]; /* survivors, by the generation they are in now */
     size_t objects[GC_GENERATIONS];
-    size_t compacted_bytes; /* moved within gen2 */
+    size_t compacted_bytes; /* moved within their generation */
     size_t promoted_in_place_bytes;
     size_t pinned_objects;
     size_t overflows;
