@@ -283,6 +283,7 @@ static void bytes_left_are_left(void **state)
         run_collections(world, 1);
         p = predict(world);
         before = collections_of(world->heap);
+        assert_true(p.bytes_left >= 64 * KIB);
         make_garbage(world->mutator, p.bytes_left - 64 * KIB);
         assert_int_equal(collections_of(world->heap), before);
         make_garbage(world->mutator, 128 * KIB);
