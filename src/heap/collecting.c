@@ -175,10 +175,11 @@ static void check_generation(unsigned generation, const char *function)
 
 size_t gc_threshold(const gc_heap *heap, unsigned generation)
 {
-    const struct gc_pace *pace = &heap->collector.pace;
+    const struct gc_pace *pace;
     size_t value;
 
     gc_check_heap(heap, "gc_threshold");
+    pace = &heap->collector.pace;
     check_generation(generation, "gc_threshold");
     gc_heap_lock(heap);
     if (generation == GC_YOUNG)
@@ -232,10 +233,11 @@ size_t gc_heap_young_bytes(const gc_heap *heap)
 
 size_t gc_count(const gc_heap *heap, unsigned generation)
 {
-    const struct gc_pace *pace = &heap->collector.pace;
+    const struct gc_pace *pace;
     size_t count;
 
     gc_check_heap(heap, "gc_count");
+    pace = &heap->collector.pace;
     check_generation(generation, "gc_count");
     gc_heap_lock(heap);
     if (generation == GC_YOUNG)
@@ -248,12 +250,13 @@ size_t gc_count(const gc_heap *heap, unsigned generation)
 
 unsigned gc_next_generation(const gc_heap *heap, gc_reason *reason, size_t *bytes_left)
 {
-    const struct gc_collector *collector = &heap->collector;
+    const struct gc_collector *collector;
     unsigned generation;
     size_t used, nursery;
     gc_reason why;
 
     gc_check_heap(heap, "gc_next_generation");
+    collector = &heap->collector;
     gc_heap_lock(heap);
     generation = gc_pace_choose(&collector->pace, gc_middle_bytes(collector),
                                 gc_held_bytes(collector), &why);
