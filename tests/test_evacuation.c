@@ -127,6 +127,43 @@ static void what_moves_within_gen2_is_not_promoted(void **state)
     world_end(world);
 }
 
+/* A hole that is a little too short is not taken for one that is long enough. */
+static void copies_longer_than_the_holes_of_gen2_go_elsewhere(void **state)
+{
+    enum { NODES = 8000, KEPT_ONE_IN = 8, OBJECTS = 100 };
+    static const gc_type type = GC_TYPE_LEAF("line and a word", char[GC_LINE_BYTES]);
+    struct world *world = make_plain(8 * MIB);
+    void **objects;
+
+    (void)state;
+    world->root[0] = build_list(world->mutator, NODES);
+    make_old(world);
+    for (struct node *node = world->root[0]; node != NULL;) {
+        struct node *kept = node;
+
+        for (int i = 0; i < KEPT_ONE_IN && node != NULL; i++)
+            node = node->right;
+        gc_write(world->mutator, kept, &kept->right, node); /* every second line is free */
+    }
+    world->heap->collector.stress = GC_STRESS_IN_PLACE;
+    gc_collect(world->mutator, GC_OLD, NULL);
+    world->heap->collector.stress = 0;
+    world->root[1] = make_array(world->mutator, &gc_type_references, OBJECTS);
+    for (size_t i = 0; i < OBJECTS; i++) {
+        void *object = make_object(world->mutator, &type);
+
+        objects = world->root[1];
+        gc_write(world->mutator, objects, &objects[i], object);
+    }
+    collect(world->mutator, GC_YOUNG);
+    collect(world->mutator, GC_MIDDLE);
+    objects = world->root[1];
+    for (size_t i = 0; i < OBJECTS; i++)
+        assert_int_equal(gc_generation_of(world->mutator, objects[i]), GC_OLD);
+    assert_int_equal(stats_of(world->heap).copy_failures, 0);
+    world_end(world);
+}
+
 /* ---- Without room -------------------------------------------------------- */
 
 static uint64_t failures(const struct world *world)
@@ -201,6 +238,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         MOVING(copies_of_every_size_are_whole),
+        cmocka_unit_test(copies_longer_than_the_holes_of_gen2_go_elsewhere),
         MOVING(aligned_copies_fill_blocks_to_the_last_byte),
         cmocka_unit_test(what_moves_within_gen2_is_not_promoted),
         cmocka_unit_test(what_cannot_be_copied_is_counted_once_and_moves_later),

@@ -366,10 +366,11 @@ typedef struct gc_scope {
     gc_mutator *owner;
     gc_frame *pushed;
 } gc_scope;
-#define GC_SCOPE(mutator, frame, ...)                                                  \
-    __attribute__((cleanup(gc_scope_leave))) gc_scope frame##_scope = {mutator, NULL}; \
-    GC_FRAME(frame##_scope.owner, frame, __VA_ARGS__);                                 \
-    frame##_scope.pushed = &frame
+#define GC_SCOPE(mutator, frame, ...)            \
+    gc_mutator *const frame##_owner = (mutator); \
+    GC_FRAME(frame##_owner, frame, __VA_ARGS__); \
+    gc_scope frame##_scope                       \
+        __attribute__((cleanup(gc_scope_leave), unused)) = {frame##_owner, &frame}
 static inline void gc_scope_leave(gc_scope *scope);
 
 /* Keeps `object` from moving, not alive, until as many unpins; the pin for the
