@@ -80,6 +80,9 @@ struct shadow {
     size_t charge;
 };
 
+/* Beside GC_WEAK_TRACKING, in the variety of a weak reference: it has a callback. */
+enum { WATCHING = 2 };
+
 /* Beside a table's kind, in its variety: that it has callbacks, with many
  * collisions. */
 enum { TABLE_COLLIDES = 16 };

@@ -217,13 +217,20 @@ static void do_pin(void)
     }
 }
 
+/* A weak reference without callback may be thought dead, and shared once more with
+ * what it was charged. */
+static bool may_come_back(const struct shadow *shadow)
+{
+    return shadow->kind == WEAK && !(shadow->variety & WATCHING);
+}
+
 static void do_charge(void)
 {
     uint32_t root = full_root();
     struct shadow *shadow = &run.shadows[root != ROOTS ? run.roots[root] : 0];
     ptrdiff_t change = (ptrdiff_t)below(1 << 16);
 
-    if (root == ROOTS)
+    if (root == ROOTS || may_come_back(shadow))
         return;
     if (shadow->charge > 0 && change % 2 == 0)
         change = -(ptrdiff_t)((size_t)change % (shadow->charge + 1));

@@ -8,8 +8,6 @@
  */
 #include "support/shadow_model.h"
 
-enum { WATCHING = 2 }; /* beside GC_WEAK_TRACKING, in the variety of one */
-
 /* What `id` should hold is gone: was that right? */
 static void check_cleared(uint32_t id, uint32_t target)
 {
