@@ -57,8 +57,9 @@ STRATA_API size_t gc_frozen_bytes(const gc_heap *heap);
  *
  * Misuse from callbacks of a collection or a visit, of this heap, or of one that
  * is followed or that other threads are attached to: each would wait for the
- * other; and the last two without the first. From finalizers, callbacks of weak references and
- * gc_call_parked it may be called. GC       the heap does not collect; others of this thread may.
+ * other; and the last two without the first. From finalizers, callbacks of weak
+ * references and gc_call_parked it may be called.
+ * GC       the heap does not collect; others of this thread may.
  * Thread   any, attached or not; all three the same.
  */
 STRATA_API void gc_fork_prepare(gc_heap *heap);

@@ -177,23 +177,10 @@ GC_ALWAYS_INLINE void drain_queued(struct gc_tracer *tracer, gc_scan_slot_fn *vi
     while (pass_oldest(tracer, &marked, visit));
 }
 
-/* gc_queue for a holder that is condemned, and so not frozen: nothing is noted of an
- * edge to an object of gen2 in place, which most lead to. */
+/* There is no team, which would be asked first. */
 GC_ALWAYS_INLINE void queue(struct gc_tracer *tracer, void *slot)
 {
-    uintptr_t word = gc_load_word(slot), granule = gc_plain_granule(tracer, word);
-    unsigned state;
-
-    if (granule >= tracer->granules) {
-        if (GC_UNLIKELY(tracer->other_tags != 0))
-            gc_queue_tagged(tracer, slot);
-        return;
-    }
-    state = gc_granule_state(tracer, granule);
-    if (state == gc_state(GC_OLD, GC_IN_PLACE))
-        gc_queue_object(tracer, word);
-    else if (gc_note_target(tracer, state))
-        gc_queue_edge(tracer, slot, word, state);
+    gc_queue_from(tracer, slot, true);
 }
 
 static void drain_all_queued(struct gc_tracer *tracer)

@@ -310,7 +310,9 @@ GC_ALWAYS_INLINE void gc_queue_edge(struct gc_tracer *tracer, void *slot, uintpt
     }
 }
 
-GC_ALWAYS_INLINE void gc_queue(struct gc_tracer *tracer, void *slot)
+/* Of a holder that is condemned, and so not frozen, nothing need be noted for an edge to
+ * an object of gen2 in place, which most lead to. */
+GC_ALWAYS_INLINE void gc_queue_from(struct gc_tracer *tracer, void *slot, bool condemned)
 {
     uintptr_t word = gc_load_word(slot), granule = gc_plain_granule(tracer, word);
     unsigned state;
@@ -321,8 +323,15 @@ GC_ALWAYS_INLINE void gc_queue(struct gc_tracer *tracer, void *slot)
         return;
     }
     state = gc_granule_state(tracer, granule);
-    if (gc_note_target(tracer, state))
+    if (condemned && state == gc_state(GC_OLD, GC_IN_PLACE))
+        gc_queue_object(tracer, word);
+    else if (gc_note_target(tracer, state))
         gc_queue_edge(tracer, slot, word, state);
+}
+
+GC_ALWAYS_INLINE void gc_queue(struct gc_tracer *tracer, void *slot)
+{
+    gc_queue_from(tracer, slot, false);
 }
 
 #endif
