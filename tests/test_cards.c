@@ -3,6 +3,7 @@
  * Cards of large arrays: each says the youngest age that its slots refer to, so
  * that a collection looks at those slots, and at no others.
  */
+#include "base/annotate.h"
 #include "heap/heap.h"
 #include "support/holders.h"
 
@@ -217,6 +218,59 @@ static void a_card_speaks_of_no_slot_of_the_next(void **state)
     check_apart(world, wide, &piece->head, &piece->tail);
 }
 
+/* ---- Where they end ------------------------------------------------------ */
+
+/* An array that ends where its block does: cards beyond it would be lines of
+ * the next block. */
+static void all_cards_of_an_array_are_its_own(void **state)
+{
+    struct world *world = *state;
+    const struct gc_tables *tables = gc_heap_tables(world->heap);
+    size_t prefix = gc_prefix_bytes(&gc_type_references) + GC_HEADER_BYTES;
+    uintptr_t end;
+
+    if (GC_FORBIDS) /* a red zone stands behind the array */
+        skip();
+    (void)old_array(world, 0, (3 * GC_BLOCK_BYTES - prefix) / 8);
+    end = gc_object_end(&gc_type_references, (uintptr_t)world->root[0]);
+    assert_int_equal(end % GC_BLOCK_BYTES, 0);
+    assert_int_equal(tables->state[gc_block_of(tables, end)], 0);
+    gc_write_barrier(world->mutator, world->root[0]);
+    assert_int_equal(tables->lines[gc_line_of(tables, end - 1)], GC_CARD_YOUNG);
+    assert_int_equal(tables->lines[gc_line_of(tables, (uintptr_t)world->root[0])], GC_CARD_YOUNG);
+    assert_int_equal(tables->lines[gc_line_of(tables, end)], 0);
+    gc_collect(world->mutator, GC_YOUNG, NULL);
+    assert_int_equal(tables->lines[gc_line_of(tables, end - 1)], GC_CARD_CLEAN);
+}
+
+/* What stood there before it was old, or frozen, or neither, is of no use. */
+static void what_is_armed_has_clean_cards(void **state)
+{
+    struct world *world = *state;
+    const struct gc_tables *tables = gc_heap_tables(world->heap);
+    uintptr_t array = (uintptr_t)old_array(world, 0, 2 * GC_BLOCK_BYTES / 8);
+
+    gc_card_mark(tables, array, NULL, GC_CARD_YOUNG);
+    gc_arm(tables, array);
+    for (uintptr_t at = array; at < gc_object_end(&gc_type_references, array); at += GC_LINE_BYTES)
+        assert_int_equal(tables->lines[gc_line_of(tables, at)], GC_CARD_CLEAN);
+}
+
+/* The next chunk's are not committed: nothing may look at them. */
+static void the_last_cards_may_be_the_last_that_there_are(void **state)
+{
+    struct world *world = *state;
+    size_t prefix = sizeof(uint64_t) + GC_HEADER_BYTES, length = (GC_CHUNK_BYTES - prefix) / 8;
+    void **slots = old_array(world, 0, length);
+
+    assert_int_equal((uintptr_t)&slots[length] % GC_CHUNK_BYTES, 0);
+    for (size_t i = length - 8 * GC_LINE_BYTES / 8; i < length; i += 5) {
+        store_new_node(world, slots, &slots[i], i);
+        gc_collect(world->mutator, GC_YOUNG, NULL);
+        assert_int_equal(((struct node *)slots[i])->value, i);
+    }
+}
+
 #define EXACT(test) cmocka_unit_test_setup_teardown(test, exact_setup, world_teardown)
 
 int main(void)
@@ -230,6 +284,9 @@ int main(void)
         EXACT(a_card_says_the_youngest_of_several_ages),
         EXACT(cards_that_are_not_read_are_remembered_by_the_youngest),
         EXACT(a_card_speaks_of_no_slot_of_the_next),
+        EXACT(all_cards_of_an_array_are_its_own),
+        EXACT(what_is_armed_has_clean_cards),
+        EXACT(the_last_cards_may_be_the_last_that_there_are),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

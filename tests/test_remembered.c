@@ -3,7 +3,6 @@
  * The remembered set from inside: who is in it, and how often. Too much in it
  * would keep nothing alive and move nothing wrong; only these counts tell.
  */
-#include "base/annotate.h"
 #include "heap/heap.h"
 #include "support/hardened.h"
 #include "support/holders.h"
@@ -27,6 +26,16 @@ static void store(struct world *world, void *value)
     gc_write(world->mutator, world->root[0], (void **)world->root[0], value);
 }
 
+/* A young node that stays young, being pinned, in root[0]'s first word. */
+static struct node *store_pinned(struct world *world)
+{
+    struct node *young = make_node(world->mutator, 1);
+
+    assert_int_equal(gc_pin(world->mutator, young), GC_OK);
+    store(world, young);
+    return young;
+}
+
 static void a_holder_is_logged_once_however_often_it_is_stored_into(void **state)
 {
     struct world *world = *state;
@@ -35,8 +44,7 @@ static void a_holder_is_logged_once_however_often_it_is_stored_into(void **state
     for (unsigned i = 0; i < GC_COUNT(lengths); i++) {
         uint64_t before;
 
-        world->root[0] = make_array(world->mutator, &gc_type_references, lengths[i]);
-        make_old(world);
+        (void)old_array(world, 0, lengths[i]);
         before = logged(world);
         for (int round = 0; round < 5; round++)
             store(world, make_node(world->mutator, 1));
@@ -49,8 +57,7 @@ static void what_is_no_younger_is_not_logged(void **state)
 {
     struct world *world = *state;
 
-    world->root[1] = make_node(world->mutator, 1);
-    make_old(world);
+    (void)old_node(world, 1);
     for (int kind = 0; kind < 4; kind++) {
         uint64_t before;
 
@@ -73,8 +80,7 @@ static void an_old_holder_of_a_middle_object_is_in_the_old_set_once(void **state
 {
     struct world *world = *state;
 
-    world->root[0] = make_node(world->mutator, 0);
-    make_old(world);
+    (void)old_node(world, 0);
     assert_int_equal(remembered(world)->old.count, 0);
     store(world, make_node(world->mutator, 1));
     for (int round = 0; round < 3; round++) {
@@ -94,11 +100,8 @@ static void an_old_holder_of_a_young_object_stays_in_the_log_once(void **state)
     struct world *world = *state;
     struct node *young;
 
-    world->root[0] = make_node(world->mutator, 0);
-    make_old(world);
-    young = make_node(world->mutator, 1);
-    assert_int_equal(gc_pin(world->mutator, young), GC_OK);
-    store(world, young);
+    (void)old_node(world, 0);
+    young = store_pinned(world);
     for (int round = 0; round < 3; round++) {
         gc_collect(world->mutator, GC_YOUNG, NULL);
         if (gc_generation_of(world->mutator, young) != GC_YOUNG)
@@ -116,13 +119,10 @@ static void a_holder_is_remembered_for_what_it_refers_to_itself(void **state)
     struct world *world = *state;
     struct node *young, *other;
 
-    world->root[0] = make_node(world->mutator, 0);
-    world->root[1] = make_node(world->mutator, 0);
-    make_old(world);
-    young = make_node(world->mutator, 1);
-    assert_int_equal(gc_pin(world->mutator, young), GC_OK);
+    (void)old_node(world, 0);
+    (void)old_node(world, 1);
+    young = store_pinned(world);
     other = world->root[1];
-    store(world, young);
     gc_write(world->mutator, other, &other->left, young);
     gc_write(world->mutator, other, &other->left, NULL);
     gc_collect(world->mutator, GC_YOUNG, NULL);
@@ -138,9 +138,7 @@ static void a_holder_that_is_condemned_leaves_the_old_set(void **state)
     struct world *world = *state;
     struct node *holder, *young;
 
-    world->root[0] = make_node(world->mutator, 0);
-    make_old(world);
-    holder = world->root[0];
+    holder = old_node(world, 0);
     assert_int_equal(gc_pin(world->mutator, holder), GC_OK);
     store(world, make_node(world->mutator, 1));
     gc_collect(world->mutator, GC_YOUNG, NULL);
@@ -166,13 +164,10 @@ static void an_array_in_several_sets_stays_in_the_log_once(void **state)
     struct node *young;
 
     for (int is_frozen = 0; is_frozen < 2; is_frozen++) {
-        world->root[0] = make_array(world->mutator, &gc_type_references, 10000);
-        make_old(world);
+        (void)old_array(world, 0, 10000);
         if (is_frozen)
             assert_int_equal(gc_freeze(world->mutator, 0), GC_OK);
-        young = make_node(world->mutator, 1);
-        assert_int_equal(gc_pin(world->mutator, young), GC_OK);
-        store(world, young);
+        young = store_pinned(world);
         for (int round = 0; round < 6; round++) {
             void **array = world->root[0], *other = make_node(world->mutator, 2);
 
@@ -197,9 +192,7 @@ static void a_frozen_holder_may_be_in_two_sets(void **state)
     world->root[0] = make_node(world->mutator, 0);
     assert_int_equal(gc_freeze(world->mutator, 0), GC_OK);
     holder = world->root[0];
-    world->root[1] = make_node(world->mutator, 1);
-    make_old(world);
-    store(world, world->root[1]);
+    store(world, old_node(world, 1));
     gc_collect(world->mutator, GC_YOUNG, NULL);
     assert_int_equal(remembered(world)->frozen.count, 1);
     assert_int_equal(remembered(world)->log.count, 0);
@@ -217,11 +210,8 @@ static void a_freeze_empties_the_sets(void **state)
     struct world *world = *state;
     struct node *young;
 
-    world->root[0] = make_node(world->mutator, 0);
-    make_old(world);
-    young = make_node(world->mutator, 1);
-    assert_int_equal(gc_pin(world->mutator, young), GC_OK);
-    store(world, young);
+    (void)old_node(world, 0);
+    young = store_pinned(world);
     assert_int_equal(gc_freeze(world->mutator, 0), GC_OK);
     assert_int_equal(gc_generation_of(world->mutator, young), GC_FROZEN);
     assert_int_equal(remembered(world)->log.count, 0);
@@ -276,79 +266,14 @@ static void an_array_scanned_in_pieces_is_in_each_set(void **state)
     assert_int_equal(gc_unpin(world->mutator, array[0]), GC_OK);
 }
 
-/* An array that ends where its block does: cards beyond it would be lines of
- * the next block. */
-static void all_cards_of_an_array_are_its_own(void **state)
-{
-    struct world *world = *state;
-    const struct gc_tables *tables = gc_heap_tables(world->heap);
-    size_t prefix = gc_prefix_bytes(&gc_type_references) + GC_HEADER_BYTES;
-    uintptr_t end;
-
-    if (GC_FORBIDS) /* a red zone stands behind the array */
-        skip();
-    world->root[0] =
-        make_array(world->mutator, &gc_type_references, (3 * GC_BLOCK_BYTES - prefix) / 8);
-    make_old(world);
-    end = gc_object_end(&gc_type_references, (uintptr_t)world->root[0]);
-    assert_int_equal(end % GC_BLOCK_BYTES, 0);
-    assert_int_equal(tables->state[gc_block_of(tables, end)], 0);
-    gc_write_barrier(world->mutator, world->root[0]);
-    assert_int_equal(tables->lines[gc_line_of(tables, end - 1)], GC_CARD_YOUNG);
-    assert_int_equal(tables->lines[gc_line_of(tables, (uintptr_t)world->root[0])], GC_CARD_YOUNG);
-    assert_int_equal(tables->lines[gc_line_of(tables, end)], 0);
-    gc_collect(world->mutator, GC_YOUNG, NULL);
-    assert_int_equal(tables->lines[gc_line_of(tables, end - 1)], GC_CARD_CLEAN);
-}
-
-/* What stood there before it was old, or frozen, or neither, is of no use. */
-static void what_is_armed_has_clean_cards(void **state)
-{
-    struct world *world = *state;
-    const struct gc_tables *tables = gc_heap_tables(world->heap);
-    uintptr_t array;
-
-    world->root[0] = make_array(world->mutator, &gc_type_references, 2 * GC_BLOCK_BYTES / 8);
-    make_old(world);
-    array = (uintptr_t)world->root[0];
-    gc_card_mark(tables, array, NULL, GC_CARD_YOUNG);
-    gc_arm(tables, array);
-    for (uintptr_t at = array; at < gc_object_end(&gc_type_references, array); at += GC_LINE_BYTES)
-        assert_int_equal(tables->lines[gc_line_of(tables, at)], GC_CARD_CLEAN);
-}
-
-/* The next chunk's are not committed: nothing may look at them. */
-static void the_last_cards_may_be_the_last_that_there_are(void **state)
-{
-    struct world *world = *state;
-    size_t prefix = sizeof(uint64_t) + GC_HEADER_BYTES, length = (GC_CHUNK_BYTES - prefix) / 8;
-    void **slots;
-
-    world->root[1] = make_node(world->mutator, 1);
-    world->root[0] = make_array(world->mutator, &gc_type_references, length);
-    make_old(world);
-    slots = world->root[0];
-    assert_int_equal((uintptr_t)&slots[length] % GC_CHUNK_BYTES, 0);
-    for (size_t i = length - 8 * GC_LINE_BYTES / 8; i < length; i += 5) {
-        void *node = make_node(world->mutator, i);
-
-        gc_write(world->mutator, slots, &slots[i], node);
-        gc_collect(world->mutator, GC_YOUNG, NULL);
-        assert_int_equal(((struct node *)slots[i])->value, i);
-    }
-}
-
 /* Two threads may log one holder: the second entry finds it done. */
 static void a_holder_that_was_logged_twice_is_scanned_once(void **state)
 {
     struct world *world = *state;
     struct node *young;
 
-    world->root[0] = make_node(world->mutator, 0);
-    make_old(world);
-    young = make_node(world->mutator, 1);
-    assert_int_equal(gc_pin(world->mutator, young), GC_OK);
-    store(world, young);
+    (void)old_node(world, 0);
+    young = store_pinned(world);
     for (int i = 0; i < 3; i++)
         gc_log_add(remembered(world), (uintptr_t)world->root[0]);
     gc_collect(world->mutator, GC_YOUNG, NULL);
@@ -400,13 +325,20 @@ static unsigned flags_of(struct world *world, const void *object)
     return tables->blocks[gc_block_of(tables, (uintptr_t)object)].flags;
 }
 
-static void make_holder(struct world *world, int kind)
+/* An old holder, one of three kinds, in root[0], and a lane without room for it. */
+struct tight {
+    int kind;
+    unsigned flags; /* of the holder's block */
+    struct gc_lane before;
+};
+
+static struct tight make_tight(struct world *world, int kind, struct gc_lane *lane)
 {
     if (kind == 0)
-        world->root[0] = make_node(world->mutator, 0);
+        (void)old_node(world, 0);
     else
-        world->root[0] = make_array(world->mutator, &gc_type_references, kind == 1 ? 10 : 100000);
-    make_old(world);
+        (void)old_array(world, 0, kind == 1 ? 10 : 100000);
+    return (struct tight){kind, flags_of(world, world->root[0]), fill_up(lane)};
 }
 
 /* Dead ones that refer to others: holders in none of the sets. */
@@ -419,14 +351,14 @@ static void make_dead(struct world *world)
 
 /* After a young collection the holder has what was stored, of gen1; what only the
  * dead referred to is gone; and its block has these flags besides. */
-static void check_found(struct world *world, int kind, unsigned more_flags, unsigned flags)
+static void check_found(struct world *world, const struct tight *tight, unsigned more_flags)
 {
     struct node *stored = *(struct node **)world->root[0];
 
     assert_int_equal(stored->value, 1);
     assert_int_equal(gc_generation_of(world->mutator, stored), GC_MIDDLE);
-    assert_int_equal(count_objects(world->mutator, &node_type), kind == 0 ? 2 : 1);
-    assert_int_equal(flags_of(world, world->root[0]) & ~flags, more_flags);
+    assert_int_equal(count_objects(world->mutator, &node_type), tight->kind == 0 ? 2 : 1);
+    assert_int_equal(flags_of(world, world->root[0]) & ~tight->flags, more_flags);
 }
 
 static void let_go(struct world *world)
@@ -441,17 +373,13 @@ static void what_the_log_has_no_room_for_is_found_in_its_block(void **state)
     struct world *world = *state;
 
     for (int kind = 0; kind < 3; kind++) {
-        struct gc_lane before;
-        unsigned flags;
+        struct tight tight = make_tight(world, kind, &remembered(world)->log);
 
-        make_holder(world, kind);
-        flags = flags_of(world, world->root[0]);
-        before = fill_up(&remembered(world)->log);
         make_dead(world);
         store(world, make_node(world->mutator, 1));
         gc_collect(world->mutator, GC_YOUNG, NULL);
-        give_room(world, before);
-        check_found(world, kind, 0, flags);
+        give_room(world, tight.before);
+        check_found(world, &tight, 0);
         let_go(world);
     }
 }
@@ -461,20 +389,16 @@ static void what_the_old_set_has_no_room_for_is_found_in_its_block(void **state)
     struct world *world = *state;
 
     for (int kind = 0; kind < 3; kind++) {
-        struct gc_lane before;
-        unsigned flags;
+        struct tight tight = make_tight(world, kind, &remembered(world)->old);
 
-        make_holder(world, kind);
-        flags = flags_of(world, world->root[0]);
-        before = fill_up(&remembered(world)->old);
         store(world, make_node(world->mutator, 1));
         for (int round = 0; round < 3; round++) {
             make_dead(world);
             gc_collect(world->mutator, GC_YOUNG, NULL);
-            check_found(world, kind, GC_BLOCK_ALL_REMEMBERED, flags);
+            check_found(world, &tight, GC_BLOCK_ALL_REMEMBERED);
             assert_true(remembered(world)->lost);
         }
-        give_room(world, before);
+        give_room(world, tight.before);
         gc_collect(world->mutator, GC_MIDDLE, NULL);
         assert_int_equal((*(struct node **)world->root[0])->value, 1);
         assert_int_equal(gc_generation_of(world->mutator, *(void **)world->root[0]), GC_OLD);
@@ -499,9 +423,6 @@ int main(void)
         TEST(a_freeze_empties_the_sets),
         TEST(an_array_scanned_in_pieces_is_in_the_log_once),
         TEST(an_array_scanned_in_pieces_is_in_each_set),
-        TEST(all_cards_of_an_array_are_its_own),
-        TEST(what_is_armed_has_clean_cards),
-        TEST(the_last_cards_may_be_the_last_that_there_are),
         TEST(a_holder_that_was_logged_twice_is_scanned_once),
         TEST(sets_are_read_to_their_last_word_and_no_further),
         TEST(what_the_log_has_no_room_for_is_found_in_its_block),
