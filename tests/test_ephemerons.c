@@ -97,34 +97,54 @@ static void old_ephemeron_keeps_a_young_value_set_later(void **state)
     assert_false(gc_ephemeron_set(world->mutator, world->root[2], world->root[0]));
 }
 
+/* An ephemeron of root[0]'s key and root[1]'s value, kept by root[2]'s array of
+ * CHAIN: the i-th from the beginning or, reversed, from the end. */
+static void entry_in_array(struct world *world, int i, bool reversed)
+{
+    void **array;
+
+    entry(world, 3, 0, 1);
+    array = world->root[2];
+    gc_write(world->mutator, array, &array[reversed ? CHAIN - 1 - i : i], world->root[3]);
+}
+
 /* Key i's ephemeron has key i + 1 as its value; they stand in an array in the
  * order that `reversed` says, and were made over several collections. */
-static void build_chain(struct world *world, int length, bool reversed, int collections)
+static void build_chain(struct world *world, bool reversed, int collections)
 {
-    world->root[2] = make_array(world->mutator, &gc_type_references, (size_t)length);
+    world->root[2] = make_array(world->mutator, &gc_type_references, CHAIN);
     world->root[1] = NULL; /* the key after */
-    for (int i = length; i-- > 0;) {
-        void **array;
-
+    for (int i = CHAIN; i-- > 0;) {
         world->root[0] = make_node(world->mutator, (uint64_t)i);
-        entry(world, 3, 0, 1);
-        array = world->root[2];
-        gc_write(world->mutator, array, &array[reversed ? length - 1 - i : i], world->root[3]);
+        entry_in_array(world, i, reversed);
         world->root[1] = world->root[0];
-        if (collections > 0 && i % (length / collections) == 0)
-            collect(world->mutator, (unsigned)(i / (length / collections)) % 2);
+        if (collections > 0 && i % (CHAIN / collections) == 0)
+            collect(world->mutator, (unsigned)(i / (CHAIN / collections)) % 2);
     }
     world->root[1] = world->root[3] = NULL;
 }
 
-static int count_alive(struct world *world, int length)
+static int count_alive(struct world *world)
 {
     void **array = world->root[2];
     int count = 0;
 
-    for (int i = 0; i < length; i++)
+    for (int i = 0; i < CHAIN; i++)
         count += gc_ephemeron_key(world->mutator, array[i]) != NULL;
     return count;
+}
+
+/* As long as root[0] keeps the first key, all keys live; then none does. */
+static void live_and_die_whole(struct world *world)
+{
+    for (unsigned generation = 0; generation < GC_GENERATIONS; generation++) {
+        collect(world->mutator, generation);
+        assert_int_equal(count_alive(world), CHAIN);
+    }
+    world->root[0] = NULL;
+    collect(world->mutator, 2);
+    assert_int_equal(count_alive(world), 0);
+    assert_int_equal(count_objects(world->mutator, &node_type), 0);
 }
 
 static void chains_live_and_die_whole(void **state)
@@ -132,17 +152,10 @@ static void chains_live_and_die_whole(void **state)
     struct world *world = *state;
 
     for (int shape = 0; shape < 8; shape++) {
-        build_chain(world, CHAIN, shape & 1, shape & 2 ? 5 : 0);
+        build_chain(world, shape & 1, shape & 2 ? 5 : 0);
         if (shape & 4)
             collect(world->mutator, 2);
-        for (unsigned generation = 0; generation < GC_GENERATIONS; generation++) {
-            collect(world->mutator, generation);
-            assert_int_equal(count_alive(world, CHAIN), CHAIN);
-        }
-        world->root[0] = NULL;
-        collect(world->mutator, 2);
-        assert_int_equal(count_alive(world, CHAIN), 0);
-        assert_int_equal(count_objects(world->mutator, &node_type), 0);
+        live_and_die_whole(world);
     }
 }
 
@@ -156,23 +169,13 @@ static void an_ambiguous_word_reaches_a_key(void **state)
         world->root[0] = NULL; /* the key after */
         for (int i = CHAIN; i-- > 0;) {
             void **words = world->root[1] = make_array(world->mutator, &gc_type_words, 2);
-            void **array;
 
             words[0] = world->root[0];
             world->root[0] = make_node(world->mutator, (uint64_t)i);
-            entry(world, 3, 0, 1);
-            array = world->root[2];
-            gc_write(world->mutator, array, &array[reversed ? CHAIN - 1 - i : i], world->root[3]);
+            entry_in_array(world, i, reversed);
         }
         world->root[1] = world->root[3] = NULL;
-        for (unsigned generation = 0; generation < GC_GENERATIONS; generation++) {
-            collect(world->mutator, generation);
-            assert_int_equal(count_alive(world, CHAIN), CHAIN);
-        }
-        world->root[0] = NULL;
-        collect(world->mutator, 2);
-        assert_int_equal(count_alive(world, CHAIN), 0);
-        assert_int_equal(count_objects(world->mutator, &node_type), 0);
+        live_and_die_whole(world);
     }
 }
 
@@ -259,7 +262,7 @@ static void put_chain_in_tables(struct world *world)
 
 static void check_chain(struct world *world, int alive)
 {
-    assert_int_equal(count_alive(world, CHAIN), alive);
+    assert_int_equal(count_alive(world), alive);
     assert_int_equal(gc_table_count(world->mutator, world->root[4]), alive);
     assert_int_equal(gc_table_count(world->mutator, world->root[5]), alive);
 }
@@ -272,7 +275,7 @@ static void lanes_without_room_lose_nothing(void **state)
     struct gc_lane pending = ephemerons->pending, pairs = ephemerons->pairs;
 
     for (size_t room = 0; room <= CHAIN / 2; room += CHAIN / 2) {
-        build_chain(world, CHAIN, true, 5);
+        build_chain(world, true, 5);
         put_chain_in_tables(world);
         ephemerons->pending.committed = ephemerons->pending.capacity = room;
         ephemerons->pairs.committed = ephemerons->pairs.capacity = room;
