@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Strata: an embeddable, generational, moving garbage collector for C.
+ * Strata: an embeddable, generational, moving garbage collector for C. How a heap
+ * shall be is in options.h, how objects are laid out in type.h; both come with
+ * this file. guides/api.md lists all functions.
  *
  * A program creates a heap, attaches its thread as a mutator, allocates with
  * gc_alloc and stores references with gc_write. It never frees. What C stacks,
@@ -25,6 +27,7 @@
 #ifndef STRATA_GC_H
 #define STRATA_GC_H
 
+#include "options.h"
 #include "type.h"
 
 #ifdef __cplusplus
@@ -59,110 +62,12 @@ enum {
 
 /* ---- Heaps -------------------------------------------------------------- */
 
-typedef enum gc_stacks {
-    GC_STACKS_AMBIGUOUS = 0, /* C stacks and registers are scanned (default) */
-    GC_STACKS_EXACT          /* only frames, handles and registered roots */
-} gc_stacks;
-
-typedef enum gc_barriers {
-    GC_BARRIERS_ALL = 0, /* every store of a reference goes through gc_write */
-    GC_BARRIERS_NONE     /* plain stores; every collection is full */
-} gc_barriers;
-
-typedef enum gc_check {
-    GC_CHECK_OFF = 0,
-    GC_CHECK_CHEAP, /* arguments of every call that is not inline, where looking at
-                       them takes more than a few loads: what is "checked on request" */
-    GC_CHECK_DEEP   /* ... and the whole heap, before and after each collection */
-} gc_check;
-
-typedef enum gc_reason {
-    GC_REASON_NONE = 0,
-    GC_REASON_NURSERY,   /* gen0's threshold of bytes */
-    GC_REASON_COUNT,     /* as many younger collections as the threshold says */
-    GC_REASON_GROWTH,    /* the old generation grew; above the soft limit, sooner */
-    GC_REASON_LIMIT,     /* no room under the hard limit */
-    GC_REASON_EXTERNAL,  /* bytes held outside the heap grew */
-    GC_REASON_REQUESTED, /* gc_collect or gc_compact */
-    GC_REASON_STRESS,    /* a stress option */
-    GC_REASON_COUNT_OF   /* how many reasons there are */
-} gc_reason;
-
-typedef enum gc_harden {
-    GC_HARDEN_OFF = 0,
-    GC_HARDEN_ON /* against what a program's overflows do to the heap; guides/hardening.md */
-} gc_harden;
-
-/* Called near the limit (in the mutator that allocates; never nested), before
- * a full collection gives up: `needed` bytes could not be had. The whole API is
- * legal in it but gc_mutator_detach and gc_heap_destroy. It may drop
- * references, run finalizers, or raise the limit. Returns, and not by longjmp:
- * true if it did something worth another try. */
-typedef bool gc_limit_fn(gc_mutator *mutator, size_t needed, void *data);
-
-/* Called when a thread that shall stop for a collection has not for
- * `watchdog_ms`, once for each such thread and collection, after a message that
- * says the same: by the thread that collects, with `name`, the late thread's
- * number and name when it was attached. It calls nothing of this library, and
- * returns; the collection waits on. */
-typedef void gc_watchdog_fn(const char *name, uint64_t waited_ms, void *data);
-
-/* How a heap shall be. Zero in a field means its default. */
-typedef struct gc_options {
-    size_t size; /* sizeof(gc_options) */
-
-    size_t hard_limit;         /* bytes, metadata included, at least 1 MiB; default three quarters
-                                  of what the container, or else the machine, has */
-    size_t soft_limit;         /* bytes; above it old collections come sooner; default none */
-    size_t nursery_min;        /* bytes for each thread that allocates, of which 8 count at most;
-                                  default 1 MiB */
-    size_t nursery_max;        /* bytes; default a quarter of the hard limit, at most 64 MiB */
-    uint32_t threshold1;       /* gen0 collections between those of gen1, at most; default 8 */
-    uint32_t threshold2;       /* gen1 collections between those of gen2, at least; default 2 */
-    uint32_t growth_percent;   /* growth of the old generation before a collection; default 75 */
-    uint32_t gc_share_percent; /* of the time, spent collecting near the hard limit: from there on
-                                  what finds no room gets NULL without a full collection;
-                                  default 90 */
-    uint32_t workers;          /* threads that mark a large heap together, the one that collects
-                                  included, at most 64; default 1. A heap has no more of them than
-                                  MiB of its hard limit. The others are started by the
-                                  first collection that is large enough, and see no signals.
-                                  They call nothing of the program's. On two cores that are
-                                  free two take 0.56 of the time of one for a tree, 0.6 to
-                                  0.75 for a random graph; on busy cores they may gain nothing */
-    uint32_t decommit_delay;   /* full collections that free memory waits to be given back, at
-                                  most 255; default 1 */
-    uint8_t reference_tags;    /* bit t set: words whose low three bits are t are references
-                                  (the tag is kept when the object moves); default 1: only
-                                  untagged */
-    gc_stacks stacks;
-    gc_barriers barriers;
-    gc_check check;
-    gc_harden harden; /* each header is sealed with a random key, and checked before a collection
-                         believes it; what was freed is zeroed at once; the program ends if one
-                         was overwritten. An object costs 470 instructions, not 13, to make and
-                         lose, two or three times as many to mark or copy, and an eighth more
-                         memory; default off */
-    gc_limit_fn *limit_callback;
-    void *limit_data;
-    uint32_t watchdog_ms; /* after which a thread that does not stop is named; default never */
-    gc_watchdog_fn *watchdog;
-    void *watchdog_data;
-    const char *settings; /* as STRATA_OPTIONS: "check=deep,stress=evacuate-all" */
-} gc_options;
-
-/* Fills `options` with zeroes and its size. Thread: any. */
-STRATA_API void gc_options_init(gc_options *options);
-
-/* The reason why gc_heap_create refused these options, one sentence; or "".
- * Good until this thread's next call of it. Thread: any. */
-STRATA_API const char *gc_options_explain(const gc_options *options);
-
-/* Makes a heap. `options` may be NULL. The environment's STRATA_OPTIONS is
- * read last and wins.
+/* Makes a heap. `options` (options.h) may be NULL. The environment's
+ * STRATA_OPTIONS is read last and wins.
  *
- * Returns  GC_OK and the heap; GC_BAD_SIZE, GC_BAD_OPTION or GC_NO_MEMORY
- *          leave *heap as it was.
+ * Returns  GC_OK and the heap; GC_BAD_SIZE, GC_BAD_OPTION (gc_options_explain
+ *          has the reason, which is also printed if STRATA_OPTIONS is set) or
+ *          GC_NO_MEMORY leave *heap as it was.
  * GC       never collects.
  * Thread   any.
  */
@@ -244,8 +149,8 @@ STRATA_API const gc_type *gc_type_of(const void *object);
 STRATA_API size_t gc_length(const void *object);  /* elements; 0 without array part */
 STRATA_API size_t gc_size_of(const void *object); /* bytes of payload */
 
-/* 0 to 2, or GC_FROZEN (fork.h); 2 at once where nearly all of the young last;
- * misuse unless `object` is one of the heap's.
+/* 0 to 2, or GC_FROZEN (fork.h). Where nearly all of the young last, objects are
+ * born in 2. Misuse unless `object` is one of the heap's.
  * GC never collects. Thread: the mutator's own. */
 STRATA_API unsigned gc_generation_of(gc_mutator *mutator, const void *object);
 
@@ -284,7 +189,8 @@ static inline void gc_write_word(gc_mutator *mutator, void *object, void *slot, 
 static inline void gc_write_barrier(gc_mutator *mutator, void *object);
 
 /* Copies `count` words of references to `to`, in `object`, from anywhere; the
- * ranges may overlap. That they end in the object is checked on request.
+ * ranges may overlap; without any, `from` may be NULL. That they end in the
+ * object is checked on request.
  * GC never collects. Thread: the mutator's own. */
 STRATA_API void gc_copy(gc_mutator *mutator, void *object, void *to, const void *from,
                         size_t count);
@@ -343,9 +249,9 @@ static inline void *gc_handle_get(const gc_handle *handle);
  *
  * The locals are initialised before. No allocation; nesting is checked. A
  * program that leaves by longjmp notes gc_frame_top before and calls
- * gc_frame_unwind with it after, before the next safepoint. The frames above
- * are not read, so a `top` that is pushed no longer is found only if no frame
- * is. GC never collects. Thread: the mutator's own. */
+ * gc_frame_unwind with it after, before the next safepoint; that `top` is still
+ * pushed is not checked, unless no frame is. GC never collects. Thread: the
+ * mutator's own. */
 struct gc_frame {
     gc_frame *below;
     void *const *slots;
@@ -382,6 +288,18 @@ STRATA_API gc_status gc_unpin(gc_mutator *mutator, void *object);
 STRATA_API gc_status gc_pin_once(gc_mutator *mutator, void *object);
 
 /* ---- Collections -------------------------------------------------------- */
+
+typedef enum gc_reason {
+    GC_REASON_NONE = 0,
+    GC_REASON_NURSERY,   /* gen0's threshold of bytes */
+    GC_REASON_COUNT,     /* as many younger collections as the threshold says */
+    GC_REASON_GROWTH,    /* the old generation grew; above the soft limit, sooner */
+    GC_REASON_LIMIT,     /* no room under the hard limit */
+    GC_REASON_EXTERNAL,  /* bytes held outside the heap grew */
+    GC_REASON_REQUESTED, /* gc_collect or gc_compact */
+    GC_REASON_STRESS,    /* a stress option */
+    GC_REASON_COUNT_OF   /* how many reasons there are */
+} gc_reason;
 
 /* What a collection did. */
 typedef struct gc_report {
