@@ -96,6 +96,7 @@ static void gc_copy_of_nothing_does_nothing(void **state)
     void **array = old_array(world, 0, 4);
 
     gc_copy(world->mutator, array, array, array, 0);
+    gc_copy(world->mutator, array, array, NULL, 0);
     for (size_t i = 0; i < 4; i++)
         assert_null(array[i]);
 }

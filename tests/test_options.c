@@ -5,6 +5,7 @@
  */
 #define _POSIX_C_SOURCE 200809L /* setenv */
 
+#include "support/child.h"
 #include "support/heap.h"
 
 #include <stdio.h>
@@ -295,6 +296,37 @@ static void malformed_environment_is_refused(void **state)
     free(kept);
 }
 
+static void create_refused(void *environment)
+{
+    gc_options options = test_options();
+    gc_heap *heap = NULL;
+
+    options.workers = 65;
+    set_environment(environment);
+    (void)gc_heap_create(&options, &heap);
+}
+
+static void assert_prints(const char *environment, const char *expected)
+{
+    char copy[20], text[200];
+
+    (void)snprintf(copy, sizeof copy, "%s", environment);
+    assert_int_equal(run_in_child(create_refused, copy, text, sizeof text), 0);
+    assert_string_equal(text, expected);
+}
+
+/* Who sets the environment may not have written the program. */
+static void a_refusal_with_an_environment_is_printed(void **state)
+{
+    (void)state;
+    assert_prints("check=deeper",
+                  "strata: gc_heap_create: check=deeper: must be one of off cheap deep "
+                  "(STRATA_OPTIONS is check=deeper)\n");
+    assert_prints("check=deep", "strata: gc_heap_create: workers: must be at most 64 "
+                                "(STRATA_OPTIONS is check=deep)\n");
+    assert_prints("", "");
+}
+
 static void environment_wins(void **state)
 {
     const char *before = getenv("STRATA_OPTIONS");
@@ -329,6 +361,7 @@ int main(void)
         cmocka_unit_test(settings_take_the_units_of_bytes),
         cmocka_unit_test(overlong_settings_are_refused),
         cmocka_unit_test(malformed_environment_is_refused),
+        cmocka_unit_test(a_refusal_with_an_environment_is_printed),
         cmocka_unit_test(environment_wins),
     };
 

@@ -7,6 +7,8 @@
 #include "os/os.h"
 #include "trace/ephemerons.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -257,6 +259,16 @@ static void configure(gc_heap *heap, const struct gc_settings *settings)
     gc_heap_count_overhead(heap);
 }
 
+/* Who set the environment is seldom who asks gc_options_explain. */
+static void say_refused(const char *why)
+{
+    const char *environment = getenv("STRATA_OPTIONS");
+
+    if (environment != NULL && *environment != '\0')
+        fprintf(stderr, "strata: gc_heap_create: %s (STRATA_OPTIONS is %.100s)\n", why,
+                environment);
+}
+
 gc_status gc_heap_create(const gc_options *options, gc_heap **heap)
 {
     struct gc_settings settings;
@@ -264,6 +276,8 @@ gc_status gc_heap_create(const gc_options *options, gc_heap **heap)
     gc_status status = gc_settings_read(options, &settings, why);
     gc_heap *made;
 
+    if (status == GC_BAD_OPTION)
+        say_refused(why);
     if (status != GC_OK)
         return status;
     made = gc_os.allocate(sizeof *made);

@@ -200,6 +200,8 @@ void gc_copy(gc_mutator *mutator, void *object, void *to, const void *from, size
     gc_check_object_quickly(mutator->heap, object, "gc_copy");
     if (gc_is_checking(mutator->heap))
         gc_check_slots(object, to, count, "gc_copy");
+    if (count == 0) /* of an array that there is not, say: `from` may be NULL */
+        return;
     memmove(to, from, count * sizeof(void *));
     gc_write_barrier(mutator, object);
 }
