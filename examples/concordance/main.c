@@ -155,21 +155,33 @@ static bool take_valued(struct settings *settings, const char *option, char *val
     return true;
 }
 
+/* "--name=value", or "--name" and the next argument. */
+static void take_option(struct settings *settings, int *at, char **arguments)
+{
+    char *option = arguments[*at], *equals = strchr(option, '=');
+    char *value = equals == NULL ? arguments[*at + 1] : equals + 1;
+
+    if (equals != NULL)
+        *equals = '\0';
+    if (equals != NULL && take_switch(settings, option))
+        refuse(option, NULL, "takes no value");
+    if (!take_valued(settings, option, value))
+        refuse(option, NULL, "no such option");
+    *at += equals == NULL;
+}
+
 static void take_argument(struct settings *settings, int *at, char **arguments)
 {
     char *argument = arguments[*at];
 
-    if (strcmp(argument, "--help") == 0) {
+    if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0) {
         fputs(usage, stdout);
-        exit(STATUS_GOOD);
+        exit(fflush(stdout) == 0 ? STATUS_GOOD : STATUS_TROUBLE);
     }
-    if (argument[0] != '-' || strcmp(argument, "-") == 0) {
+    if (argument[0] != '-' || strcmp(argument, "-") == 0)
         settings->paths[settings->path_count++] = argument;
-    } else if (!take_switch(settings, argument)) {
-        if (!take_valued(settings, argument, arguments[*at + 1]))
-            refuse(argument, NULL, "no such option");
-        ++*at;
-    }
+    else if (!take_switch(settings, argument))
+        take_option(settings, at, arguments);
 }
 
 /* An array of `count` strings at least. */
@@ -308,8 +320,10 @@ static int run(const struct settings *settings)
     options.stacks = settings->is_exact ? GC_STACKS_EXACT : GC_STACKS_AMBIGUOUS;
     status = gc_heap_create(&options, &heap);
     if (status != GC_OK) {
-        fprintf(stderr, "concordance: no heap can be made: %s %s\n", gc_status_name(status),
-                gc_options_explain(&options));
+        const char *why = gc_options_explain(&options);
+
+        fprintf(stderr, "concordance: no heap can be made: %s%s%s\n", gc_status_name(status),
+                *why == '\0' ? "" : ": ", why);
         return status == GC_BAD_OPTION ? STATUS_USAGE : STATUS_TROUBLE;
     }
     status = gc_mutator_attach(heap, &mutator);
