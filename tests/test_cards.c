@@ -188,6 +188,26 @@ static const uint32_t piece_refs[] = {0, offsetof(struct piece, tail)};
 static const gc_type wide_type =
     GC_TYPE_TRAILING("wide", struct wide, wide_refs, struct piece, piece_refs);
 
+/* Its note says that it is in the log, though there was no room: that is mended, or
+ * what stays young is forgotten by the next collection. */
+static void an_array_that_found_no_room_in_the_log_enters_it_later(void **state)
+{
+    struct world *world = *state;
+    void **array = old_array(world, 0, ARRAY_LENGTH);
+    struct gc_lane before = fill_up(&world->heap->collector.remembered.log);
+    struct node *young = make_node(world->mutator, 5);
+
+    assert_int_equal(gc_pin(world->mutator, young), GC_OK);
+    gc_write(world->mutator, array, &array[5000], young);
+    gc_collect(world->mutator, GC_YOUNG, NULL);
+    check_node(world, array[5000], 5, GC_YOUNG);
+    assert_int_equal(world->heap->collector.remembered.log.count, 1);
+    give_room(world, before);
+    assert_int_equal(gc_unpin(world->mutator, young), GC_OK);
+    gc_collect(world->mutator, GC_YOUNG, NULL);
+    check_node(world, array[5000], 5, GC_MIDDLE);
+}
+
 /* Both slots were given a new node; the first then an old one, so that of the
  * two only the second leads to something younger than the array. */
 static void check_apart(struct world *world, void *array, struct node **old, struct node **young)
@@ -283,6 +303,7 @@ int main(void)
         cmocka_unit_test(a_large_array_under_random_stores_keeps_all),
         EXACT(a_card_says_the_youngest_of_several_ages),
         EXACT(cards_that_are_not_read_are_remembered_by_the_youngest),
+        EXACT(an_array_that_found_no_room_in_the_log_enters_it_later),
         EXACT(a_card_speaks_of_no_slot_of_the_next),
         EXACT(all_cards_of_an_array_are_its_own),
         EXACT(what_is_armed_has_clean_cards),

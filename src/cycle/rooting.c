@@ -64,10 +64,8 @@ static void trace_lost_holder(uintptr_t holder, void *data)
 {
     struct gc_tracer *tracer = data;
 
-    if (gc_has_cards(tracer->tables, holder)) {
+    if (gc_has_cards(tracer->tables, holder))
         *gc_log_byte(holder) &= (uint8_t)~GC_LOG_NOTED; /* it found no room in the log */
-        gc_card_mark(tracer->tables, holder, NULL, GC_CARD_YOUNG);
-    }
     gc_trace_holder(tracer, holder);
 }
 
