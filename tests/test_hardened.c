@@ -103,6 +103,37 @@ static void a_zeroed_header_is_caught(void **state)
     expect_end((struct blow){zero_header, &scene, 0}, message);
 }
 
+static void zero_own_header(struct scene *scene)
+{
+    memset((uint64_t *)(void *)scene->text - 1, 0, GC_HEADER_BYTES);
+}
+
+/* Filled with nodes from the one text on, so that the next text begins the next block. */
+static void what_the_next_block_holds_tells_no_type(void **state)
+{
+    struct world *world = *state;
+    const struct gc_tables *tables = tables_of(world);
+    struct scene scene = {.world = world};
+    struct node *first = make_node(world->mutator, 1), *last = first;
+    uint32_t block = gc_block_of(tables, (uintptr_t)first);
+    char message[TEXT];
+
+    while (gc_block_of(tables, (uintptr_t)last) == block)
+        last = make_node(world->mutator, 2);
+    block = gc_block_of(tables, (uintptr_t)last);
+    world->root[0] = scene.text = make_object(world->mutator, &text_type);
+    (void)snprintf(message, sizeof message,
+                   "the header of the object at %p in gen0 was overwritten: 0; before it lies "
+                   "node at %p, of %zu bytes",
+                   (void *)scene.text, (void *)last, sizeof *last);
+    while ((uintptr_t)(last + 2) <= gc_block_start(tables, block) + GC_BLOCK_BYTES)
+        last = make_node(world->mutator, 3);
+    world->root[1] = make_object(world->mutator, &text_type);
+    assert_int_equal((uintptr_t)world->root[1],
+                     gc_block_start(tables, block + 1) + GC_HEADER_BYTES);
+    expect_end((struct blow){zero_own_header, &scene, 0}, message);
+}
+
 static void lengthen(struct scene *scene)
 {
     ((uint64_t *)(void *)scene->array)[-2] = (uint64_t)1000 << 2 | GC_LENGTH_TAG;
@@ -337,6 +368,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_header_copied_from_another_object_is_caught,
                                         hardened_setup, world_teardown),
         cmocka_unit_test_setup_teardown(a_zeroed_header_is_caught, hardened_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(what_the_next_block_holds_tells_no_type, hardened_setup,
+                                        world_teardown),
         cmocka_unit_test_setup_teardown(a_length_that_grew_is_caught, hardened_setup,
                                         world_teardown),
         cmocka_unit_test_setup_teardown(a_write_into_free_room_is_caught, hardened_setup,
