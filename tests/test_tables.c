@@ -4,6 +4,7 @@
  */
 #include "support/heap.h"
 
+#include <strata/fork.h>
 #include <strata/table.h>
 #include <strata/weak.h>
 
@@ -282,6 +283,34 @@ static void entries_removed_before_their_keys_die_are_not_counted(void **state)
     assert_int_equal(count(world), 2);
 }
 
+/* What is frozen stays, reached or not: arrays that a table had before it grew keep
+ * nothing of what was put into them since. */
+static void what_a_frozen_table_gives_up_dies(void **state)
+{
+    struct world *world = *state;
+
+    for (int kind = GC_TABLE_STRONG; kind <= GC_TABLE_WEAK_SET; kind++)
+        for (int clears = 0; clears < 2; clears++) {
+            make_table(world, (gc_table_kind)kind);
+            fill(world, 0, 3);
+            assert_int_equal(gc_freeze(world->mutator, 0), GC_OK);
+            fill(world, 3, 5);
+            if (clears) {
+                gc_table_clear(world->mutator, world->root[2]);
+            } else {
+                assert_int_equal(gc_table_fit(world->mutator, world->root[2], 100), GC_OK);
+                for (int i = 3; i < 5; i++)
+                    assert_true(gc_table_remove(world->mutator, world->root[2], keys(world)[i]));
+            }
+            for (int i = 3; i < 5; i++)
+                keys(world)[i] = values(world)[i] = NULL;
+            gc_collect(world->mutator, GC_OLD, NULL);
+            assert_int_equal(count_objects(world->mutator, &node_type), 6);
+            assert_int_equal(count(world), clears ? 0 : 3);
+            gc_unfreeze(world->mutator);
+        }
+}
+
 static void a_table_that_is_garbage_is_collected(void **state)
 {
     struct world *world = *state;
@@ -465,6 +494,7 @@ int main(void)
         cmocka_unit_test(pages_met_again_are_put_aside_once),
         TEST(removed_entries_are_gone_and_room_comes_back),
         TEST(entries_removed_before_their_keys_die_are_not_counted),
+        TEST(what_a_frozen_table_gives_up_dies),
         TEST(a_table_that_is_garbage_is_collected),
         TEST(keys_compare_as_the_callbacks_say),
         cmocka_unit_test(misuse_is_told),

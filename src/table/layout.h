@@ -15,7 +15,8 @@
  * T1  used counts the places that are not empty; live those with an entry, dead
  *     or not; dead the entries that the collector cleared.
  * T2  used is at most three quarters of the capacity.
- * T3  An entry that the table gave up is zeroed: no collection counts it.
+ * T3  An entry that the table gave up is zeroed: no collection counts it, and what was
+ *     its array keeps nothing alive, be it older than what is collected, or frozen.
  *
  * An allocation may run finalizers, or the limit's callback, which may change the
  * table for which it is made: what allocates looks at `changes`, and begins anew.
@@ -89,6 +90,7 @@ void gc_strong_set(gc_mutator *mutator, gc_table *table, size_t place, void *val
 void gc_strong_put(gc_mutator *mutator, const struct gc_table_entry *entry);
 bool gc_strong_lay_out(gc_mutator *mutator, gc_table **table, size_t more);
 void gc_strong_remove(gc_table *table, size_t place);
+void gc_strong_forget(const gc_table *table); /* T3, for all entries */
 bool gc_strong_next(const gc_table *table, size_t *position, void **key, void **value);
 
 size_t gc_weak_find(gc_mutator *mutator, gc_table *table, const void *key, uint64_t hash);

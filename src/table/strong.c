@@ -4,6 +4,8 @@
  */
 #include "table/layout.h"
 
+#include <string.h>
+
 struct slot {
     uint64_t hash; /* with FULL; or EMPTY or REMOVED */
     void *key;
@@ -92,9 +94,16 @@ bool gc_strong_lay_out(gc_mutator *mutator, gc_table **table, size_t more)
             return false;
     } while ((*table)->changes != changes);
     move_live(*table, slots, capacity);
+    gc_strong_forget(*table);
     (*table)->used = (*table)->live;
     gc_write(mutator, *table, &(*table)->places, slots);
     return true;
+}
+
+void gc_strong_forget(const gc_table *table)
+{
+    if (table->places != NULL)
+        memset(table->places, 0, gc_table_capacity(table) * sizeof(struct slot));
 }
 
 void gc_strong_remove(gc_table *table, size_t place)

@@ -220,7 +220,9 @@ bool gc_table_remove(gc_mutator *mutator, gc_table *table, const void *key)
 void gc_table_clear(gc_mutator *mutator, gc_table *table)
 {
     check_table(mutator, table, "gc_table_clear");
-    if (!is_strong(table))
+    if (is_strong(table))
+        gc_strong_forget(table);
+    else
         gc_weak_forget(table);
     table->places = table->pages = NULL;
     table->next = table->used = table->live = table->dead = 0;
