@@ -109,7 +109,7 @@ static gc_heap *make_heap(gc_mutator **mutator)
 int main(int argc, char **argv)
 {
     const char *mistake = argc > 1 ? argv[1] : "none";
-    struct shop *shop = calloc(1, sizeof *shop);
+    struct shop *shop;
     gc_mutator *mutator;
     gc_heap *heap;
 
@@ -118,6 +118,7 @@ int main(int argc, char **argv)
         fputs("usage: missing_root [none|root|barrier]\n", stderr);
         return 2;
     }
+    shop = calloc(1, sizeof *shop);
     if (shop == NULL)
         give_up("no memory");
     heap = make_heap(&mutator);

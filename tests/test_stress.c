@@ -6,6 +6,7 @@
  */
 #define _POSIX_C_SOURCE 200809L /* NOLINT(bugprone-reserved-identifier) */
 
+#include "heap/heap.h"
 #include "support/graph.h"
 
 #include <signal.h>
@@ -314,6 +315,29 @@ static void stress_tiny_stack_overflows_and_loses_nothing(void **state)
     world_end(world);
 }
 
+/* The last trace's way, of a heap that is in the cache. */
+static enum gc_prefetch prefetch_of(const char *settings, unsigned generation)
+{
+    struct world *world = make_stressed(settings);
+    enum gc_prefetch prefetch;
+
+    world->root[0] = build_list(world->mutator, 1000);
+    gc_collect(world->mutator, generation, NULL);
+    assert_true(is_intact_list(world->root[0], 1000));
+    prefetch = world->heap->collector.tracer.prefetch;
+    world_end(world);
+    return prefetch;
+}
+
+static void stress_prefetch_has_every_trace_prefetch(void **state)
+{
+    (void)state;
+    for (unsigned g = 0; g < GC_GENERATIONS; g++) {
+        assert_int_equal(prefetch_of("stress=prefetch", g), GC_PREFETCH_ALL);
+        assert_int_equal(prefetch_of("stress=none", g), GC_PREFETCH_NONE);
+    }
+}
+
 /* ---- check=deep --------------------------------------------------------- */
 
 /* A store past the barrier, into an old object: the verifier reports it at the
@@ -436,6 +460,7 @@ int main(void)
         cmocka_unit_test(stress_in_place_moves_nothing),
         cmocka_unit_test(stress_full_makes_every_collection_full),
         cmocka_unit_test(stress_tiny_stack_overflows_and_loses_nothing),
+        cmocka_unit_test(stress_prefetch_has_every_trace_prefetch),
         cmocka_unit_test(deep_checks_end_a_program_that_forgets_the_barrier),
         cmocka_unit_test(without_checks_the_same_program_goes_on),
         cmocka_unit_test(deep_checks_pass_a_sound_program),
