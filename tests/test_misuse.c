@@ -335,6 +335,29 @@ static void count_of_no_generation(void)
     (void)gc_count(doomed->heap, 3);
 }
 
+static void type_of_null(void)
+{
+    (void)gc_type_of(NULL);
+}
+
+static void length_of_null(void)
+{
+    (void)gc_length(NULL);
+}
+
+static void size_of_null(void)
+{
+    (void)gc_size_of(NULL);
+}
+
+static void null_is_no_object(void **state)
+{
+    (void)state;
+    expect_misuse(type_of_null, "gc_type_of", "the object is NULL");
+    expect_misuse(length_of_null, "gc_length", "the object is NULL");
+    expect_misuse(size_of_null, "gc_size_of", "the object is NULL");
+}
+
 static void impossible_numbers_are_refused(void **state)
 {
     (void)state;
@@ -410,6 +433,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(foreign_pointers_are_refused),
+        cmocka_unit_test(null_is_no_object),
         cmocka_unit_test(noted_stores_are_checked),
         cmocka_unit_test(copies_stay_in_their_object),
         TEST(whole_objects_may_be_copied),

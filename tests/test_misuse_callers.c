@@ -76,10 +76,22 @@ static void call_with_null_heap(void)
     call->make(NULL);
 }
 
+static void ask_no_heap_for_its_data(void)
+{
+    (void)gc_heap_data(NULL);
+}
+
+static void give_no_heap_data(void)
+{
+    gc_heap_set_data(NULL, NULL);
+}
+
 static void null_heap_is_refused(void **state)
 {
     (void)state;
     expect_refused(CALL_HEAP, call_with_null_heap, "the heap is NULL");
+    expect_misuse(ask_no_heap_for_its_data, "gc_heap_data", "the heap is NULL");
+    expect_misuse(give_no_heap_data, "gc_heap_set_data", "the heap is NULL");
 }
 
 static void change_unattached(void)

@@ -143,8 +143,8 @@ static inline void *gc_alloc(gc_mutator *mutator, const gc_type *type);
  * with the object and never changes. NULL also if the size overflows. */
 static inline void *gc_alloc_array(gc_mutator *mutator, const gc_type *type, size_t length);
 
-/* What an object is. `object` is a reference, not NULL.
- * GC never collects. Thread: any attached. */
+/* What an object is. `object` is a reference, of any heap: only that it is not
+ * NULL is checked. GC never collects. Thread: any attached. */
 STRATA_API const gc_type *gc_type_of(const void *object);
 STRATA_API size_t gc_length(const void *object);  /* elements; 0 without array part */
 STRATA_API size_t gc_size_of(const void *object); /* bytes of payload */

@@ -326,12 +326,21 @@ void gc_heap_destroy(gc_heap *heap)
     gc_os.free(heap);
 }
 
+/* Callbacks of a collection may call these. */
+static void check_given(const gc_heap *heap, const char *function)
+{
+    if (heap == NULL)
+        gc_misuse(function, "the heap is NULL");
+}
+
 void gc_heap_set_data(gc_heap *heap, void *data)
 {
+    check_given(heap, "gc_heap_set_data");
     heap->data = data;
 }
 
 void *gc_heap_data(const gc_heap *heap)
 {
+    check_given(heap, "gc_heap_data");
     return heap->data;
 }

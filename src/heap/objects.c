@@ -7,21 +7,31 @@
 
 #include <string.h>
 
+/* Which heap it would be of is not known here: anything else is believed. */
+static uintptr_t check_given(const void *object, const char *function)
+{
+    if (object == NULL)
+        gc_misuse(function, "the object is NULL");
+    return (uintptr_t)object;
+}
+
 const gc_type *gc_type_of(const void *object)
 {
-    return gc_object_type((uintptr_t)object);
+    return gc_object_type(check_given(object, "gc_type_of"));
 }
 
 size_t gc_length(const void *object)
 {
-    const gc_type *type = gc_object_type((uintptr_t)object);
+    uintptr_t at = check_given(object, "gc_length");
 
-    return type->element_size == 0 ? 0 : gc_object_length((uintptr_t)object);
+    return gc_object_type(at)->element_size == 0 ? 0 : gc_object_length(at);
 }
 
 size_t gc_size_of(const void *object)
 {
-    return gc_payload_bytes(gc_object_type((uintptr_t)object), (uintptr_t)object);
+    uintptr_t at = check_given(object, "gc_size_of");
+
+    return gc_payload_bytes(gc_object_type(at), at);
 }
 
 unsigned gc_generation_of(gc_mutator *mutator, const void *object)
