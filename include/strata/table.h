@@ -47,7 +47,8 @@ STRATA_API gc_table *gc_table_create(gc_mutator *mutator, gc_table_kind kind,
  * GC       may collect; may move what is not pinned, the arguments too. */
 STRATA_API gc_status gc_table_put(gc_mutator *mutator, gc_table *table, void *key, void *value);
 
-/* Whether `key` is there; `value` (may be NULL) is set if so. GC never collects. */
+/* Whether `key`, or one that is equal, is there; `value` (may be NULL) is set if
+ * so, in a set to the member. GC never collects. */
 STRATA_API bool gc_table_get(gc_mutator *mutator, gc_table *table, const void *key, void **value);
 
 /* Whether it was there. GC never collects. */

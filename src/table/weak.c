@@ -81,7 +81,9 @@ size_t gc_weak_find(gc_mutator *mutator, gc_table *table, const void *key, uint6
 
 void *gc_weak_value(const gc_table *table, size_t place)
 {
-    return value_in(table, entry_at(table, position_in(index_of(table)[place])));
+    const struct gc_ephemeron *entry = entry_at(table, position_in(index_of(table)[place]));
+
+    return table->kind == GC_TABLE_WEAK_SET ? key_in(table, entry) : value_in(table, entry);
 }
 
 void gc_weak_set(gc_mutator *mutator, gc_table *table, size_t place, void *value)

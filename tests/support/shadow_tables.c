@@ -178,8 +178,8 @@ static void get(uint32_t root, uint32_t key, uint32_t to)
     assert_true(!is_there || i < shadow->links);
     if (!is_there && shadow->walk == run.walk && i < shadow->links)
         wrong(run.roots[root], "has lost an entry between collections");
-    if (value != NULL)
-        root_set(to, shadow->refs[i + 1], value);
+    if (value != NULL) /* of a set, the key */
+        root_set(to, shadow->refs[table_kind(shadow) == GC_TABLE_WEAK_SET ? i : i + 1], value);
 }
 
 static void drop(uint32_t root, uint32_t key)
