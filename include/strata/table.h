@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Tables from objects to objects, strong or weak. See <strata/gc.h> for how to
- * read the comments.
+ * Tables from objects to objects, strong or weak. All keys are objects of the
+ * heap, those that are looked up too, and so are values, or NULL; else it is
+ * misuse. See <strata/gc.h> for how to read the comments.
  */
 #ifndef STRATA_TABLE_H
 #define STRATA_TABLE_H
