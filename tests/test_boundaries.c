@@ -127,6 +127,11 @@ static void leave_what_is_marked(struct seeded *s)
     set_state(s, gc_state(GC_YOUNG, GC_LEAVE));
 }
 
+static void leave_the_last_that_is_marked(struct seeded *s)
+{
+    tables_of(s)->state[block_of(s, s->large)] = gc_state(GC_YOUNG, GC_LEAVE);
+}
+
 static void forget_pins(struct seeded *s)
 {
     set_state(s, gc_state(GC_MIDDLE, GC_EVACUATE));
@@ -251,6 +256,7 @@ static const struct corruption corruptions[] = {
     {GC_PHASE_PINNED, make_large, "has an action that is not its kind's"},
     {GC_PHASE_PINNED, queue_edge, "edges wait"},
     {GC_PHASE_MARKED, leave_what_is_marked, "has marks, but is not condemned"},
+    {GC_PHASE_MARKED, leave_the_last_that_is_marked, "has marks, but is not condemned"},
     {GC_PHASE_MARKED, forget_pins, "is evacuated, but has marks and no pins"},
     {GC_PHASE_MARKED, forward_what_is_marked, "is marked where it was, and has moved"},
     {GC_PHASE_MARKED, refer_to_dead, "leads to an object that the trace did not reach"},

@@ -170,6 +170,33 @@ static void a_write_into_free_room_is_caught(void **state)
 }
 
 /* The holder is not condemned, but remembered. */
+static void write_into_the_gap(struct scene *scene)
+{
+    ((uint64_t *)(void *)scene->other)[4] = 0x43;
+}
+
+/* The room of what died between two that were pinned. */
+static void a_write_into_a_gap_is_caught(void **state)
+{
+    struct world *world = *state;
+    struct scene scene = {.world = world};
+    char message[TEXT];
+
+    skip_where_forbidden();
+    world->root[0] = scene.other = make_node(world->mutator, 1);
+    for (int i = 0; i < 10; i++)
+        (void)make_node(world->mutator, 2);
+    world->root[1] = make_node(world->mutator, 3);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(gc_pin(world->mutator, world->root[i]), GC_OK);
+    gc_collect(world->mutator, GC_YOUNG, NULL);
+    (void)snprintf(message, sizeof message,
+                   "free room at %p in gen0 was written to: 0x43; before it lies node at %p, of 24 "
+                   "bytes",
+                   (void *)((uint64_t *)(void *)scene.other + 4), (void *)scene.other);
+    expect_end((struct blow){write_into_the_gap, &scene, 0}, message);
+}
+
 static void spoil_holder(struct scene *scene)
 {
     struct world *world = scene->world;
@@ -330,12 +357,25 @@ static void refer_to_a_byte(void)
 }
 
 /* Half a seal's reach away from an object: the seal speaks of that one. */
+static uintptr_t next_granule(void)
+{
+    uintptr_t first = (uintptr_t)doomed->root[0], second = (uintptr_t)doomed->root[1];
+
+    return ((first - GC_HEADER_BYTES) % 16 == 0 ? first : second) + 8;
+}
+
 static void refer_to_the_next_granule(void)
 {
     make_doomed_hardened();
-    for (int i = 0; i < 2; i++)
-        if (((uintptr_t)doomed->root[i] - GC_HEADER_BYTES) % 16 == 0)
-            refer_to((uintptr_t)doomed->root[i] + 8);
+    refer_to(next_granule());
+}
+
+static void hash_the_next_granule(void)
+{
+    uint64_t hash;
+
+    make_doomed_hardened();
+    (void)gc_hash(doomed->mutator, (void *)next_granule(), &hash);
 }
 
 static void refer_outside(void)
@@ -358,6 +398,7 @@ static void what_is_no_object_given_to_a_function_is_refused(void **state)
     expect_misuse(refer_to_the_next_granule, "gc_handle_create", NOT_A_REFERENCE);
     expect_misuse(refer_outside, "gc_handle_create", NOT_A_REFERENCE);
     expect_misuse(refer_to_a_free_block, "gc_handle_create", NOT_A_REFERENCE);
+    expect_misuse(hash_the_next_granule, "gc_hash", NOT_A_REFERENCE);
 }
 
 int main(void)
@@ -373,6 +414,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_length_that_grew_is_caught, hardened_setup,
                                         world_teardown),
         cmocka_unit_test_setup_teardown(a_write_into_free_room_is_caught, hardened_setup,
+                                        world_teardown),
+        cmocka_unit_test_setup_teardown(a_write_into_a_gap_is_caught, hardened_setup,
                                         world_teardown),
         cmocka_unit_test_setup_teardown(an_old_holder_is_checked_by_a_young_collection,
                                         hardened_setup, world_teardown),

@@ -7,6 +7,8 @@
 #include "support/hardened.h"
 #include "support/holders.h"
 
+enum { LIST = 5000 };
+
 static const uint32_t first_word[] = {0};
 static const gc_type pairs_type = GC_TYPE_ARRAY("pairs", void *[2], first_word);
 
@@ -202,6 +204,48 @@ static void a_frozen_holder_may_be_in_two_sets(void **state)
     assert_int_equal(remembered(world)->old.count, 1);
     assert_int_equal(*gc_log_byte((uintptr_t)holder),
                      GC_LOG_ARMED | GC_LOG_REMEMBERED | GC_LOG_FROZEN);
+}
+
+/* Which is the first to be traced, and has moved when the sets are looked through. */
+static void a_class_that_moves_leaves_the_old_set(void **state)
+{
+    static const gc_type layout = GC_TYPE_LEAF("made", uint64_t);
+    struct world *world = *state;
+    struct node *young, *class_object = old_node(world, 0);
+    gc_type *type = gc_type_create(world->mutator, &layout, class_object);
+
+    assert_non_null(type);
+    store(world, make_node(world->mutator, 1));
+    gc_collect(world->mutator, GC_YOUNG, NULL);
+    assert_int_equal(remembered(world)->old.count, 1);
+    class_object = world->root[0];
+    young = make_node(world->mutator, 2);
+    assert_int_equal(gc_pin(world->mutator, young), GC_OK);
+    gc_write(world->mutator, class_object, &class_object->right, young);
+    world->root[0] = NULL;
+    gc_collect(world->mutator, GC_OLD, NULL);
+    assert_ptr_not_equal(gc_type_class(type), class_object);
+    assert_int_equal(*gc_log_byte((uintptr_t)gc_type_class(type)), 0);
+    gc_type_retire(world->mutator, type, NULL, NULL);
+    assert_int_equal(gc_unpin(world->mutator, young), GC_OK);
+}
+
+/* No full collection comes to it but by the frozen set, each for the next. */
+static void what_a_frozen_holder_refers_to_in_gen2_lives_on(void **state)
+{
+    struct world *world = *state;
+
+    world->root[0] = make_node(world->mutator, 0);
+    assert_int_equal(gc_freeze(world->mutator, 0), GC_OK);
+    world->root[1] = build_list(world->mutator, LIST); /* in blocks too full to be emptied */
+    make_old(world);
+    store(world, world->root[1]);
+    world->root[1] = NULL;
+    for (int round = 0; round < 4; round++) {
+        gc_collect(world->mutator, GC_OLD, NULL);
+        assert_int_equal(remembered(world)->frozen.count, 1);
+        assert_true(is_intact_list(*(struct node **)world->root[0], LIST));
+    }
 }
 
 /* All holders are frozen, and so is what they refer to. */
@@ -406,7 +450,19 @@ static void what_the_old_set_has_no_room_for_is_found_in_its_block(void **state)
     }
 }
 
+static int prefetch_setup(void **state)
+{
+    gc_options options = test_options();
+
+    options.stacks = GC_STACKS_EXACT;
+    options.settings = "stress=prefetch";
+    *state = world_make(&options);
+    return 0;
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, exact_setup, world_teardown)
+#define MOVING(name) cmocka_unit_test_setup_teardown(name, moving_setup, world_teardown)
+#define PREFETCH(name) cmocka_unit_test_setup_teardown(name, prefetch_setup, world_teardown)
 #define HARDENED(name) cmocka_unit_test_setup_teardown(name, hardened_setup, world_teardown)
 
 int main(void)
@@ -420,6 +476,9 @@ int main(void)
         TEST(a_holder_that_is_condemned_leaves_the_old_set),
         TEST(an_array_in_several_sets_stays_in_the_log_once),
         TEST(a_frozen_holder_may_be_in_two_sets),
+        TEST(what_a_frozen_holder_refers_to_in_gen2_lives_on),
+        PREFETCH(what_a_frozen_holder_refers_to_in_gen2_lives_on),
+        MOVING(a_class_that_moves_leaves_the_old_set),
         TEST(a_freeze_empties_the_sets),
         TEST(an_array_scanned_in_pieces_is_in_the_log_once),
         TEST(an_array_scanned_in_pieces_is_in_each_set),

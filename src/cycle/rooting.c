@@ -22,7 +22,8 @@ static bool is_condemned(const struct gc_tracer *tracer, uintptr_t holder)
     return gc_state_action(tracer->state[gc_block_of(tracer->tables, holder)]) != GC_LEAVE;
 }
 
-/* Drops condemned holders and sets `bits` aside in the log bytes of the others. */
+/* Drops condemned holders (what says that an array is in the log goes when its cards
+ * are scanned) and sets `bits` aside in the log bytes of the others. */
 static void begin_lane(struct gc_tracer *tracer, struct gc_lane *lane, uint8_t clear, uint8_t set)
 {
     size_t kept = 0;
@@ -33,7 +34,7 @@ static void begin_lane(struct gc_tracer *tracer, struct gc_lane *lane, uint8_t c
         if (i + AHEAD < lane->count)
             gc_prefetch_object(tracer, lane->words[i + AHEAD]);
         if (is_condemned(tracer, holder)) {
-            *gc_log_byte(holder) &= (uint8_t) ~(GC_LOG_REMEMBERED | GC_LOG_NOTED | GC_LOG_FROZEN);
+            *gc_log_byte(holder) &= (uint8_t)~GC_LOG_REMEMBERED;
             continue;
         }
         *gc_log_byte(holder) = (uint8_t)((*gc_log_byte(holder) & ~clear) | set);

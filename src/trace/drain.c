@@ -21,6 +21,17 @@
 
 enum { ARRAY_PIECE = 256 };
 
+/* Both words or none. */
+static bool push_rest(struct gc_lane *stack, uintptr_t array, size_t from)
+{
+    size_t count = stack->count;
+
+    if (gc_lane_push(stack, from) && gc_lane_push(stack, array | GC_STACK_ARRAY))
+        return true;
+    stack->count = count;
+    return false;
+}
+
 /* Scans part of an array and leaves the rest on the stack, so that a large
  * array does not fill it. */
 GC_ALWAYS_INLINE void scan_piece(struct gc_tracer *tracer, uintptr_t object, const gc_type *type,
@@ -28,14 +39,8 @@ GC_ALWAYS_INLINE void scan_piece(struct gc_tracer *tracer, uintptr_t object, con
 {
     size_t length = gc_object_length(object), to = gc_min(from + ARRAY_PIECE, length);
 
-    if (to < length) {
-        if (tracer->stack.capacity - tracer->stack.count < 2 || !gc_lane_push(&tracer->stack, to)) {
-            gc_stack_overflow(tracer, object);
-        } else if (!gc_lane_push(&tracer->stack, object | GC_STACK_ARRAY)) {
-            tracer->stack.count--;
-            gc_stack_overflow(tracer, object);
-        }
-    }
+    if (to < length && !push_rest(&tracer->stack, object, to))
+        gc_stack_overflow(tracer, object);
     gc_scan_elements(tracer, object, type, (struct gc_span){from, to}, visit);
 }
 

@@ -127,7 +127,7 @@ static inline void gc_count_compacted(struct gc_tracer *tracer, uintptr_t object
 /* An object that cannot be copied stays, and its block with it. */
 void gc_keep_in_place(struct gc_tracer *tracer, uintptr_t object, unsigned state);
 
-/* The header of a copy: armed, as most are once they have been scanned. */
+/* The header of a copy: armed, as most are once they have been scanned, and in no set. */
 GC_ALWAYS_INLINE uint64_t gc_header_of_copy(uint64_t header)
 {
     return (header & ~((uint64_t)0xff << 48)) | (uint64_t)GC_LOG_ARMED << 48;

@@ -136,10 +136,9 @@ static size_t words_of(const struct gc_lane *lane, bool at_most)
 size_t gc_team_words(const struct gc_team *team, bool at_most)
 {
     size_t words = words_of(&team->pool, at_most);
+    unsigned workers = team->is_made && team->workers != NULL ? team->size : 0;
 
-    if (!team->is_made || team->workers == NULL)
-        return 0;
-    for (unsigned i = 0; i < team->size; i++)
+    for (unsigned i = 0; i < workers; i++)
         words += words_of(&team->workers[i].tracer.stack, at_most) +
                  words_of(&team->workers[i].left, at_most);
     return words;
