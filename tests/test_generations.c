@@ -254,13 +254,14 @@ static void mostly_alive_young_blocks_go_up_in_place(void **state)
 {
     struct world *world = make_plain(0);
     struct node *list = NULL;
+    size_t length = is_slowed() ? 200000 : 1000000;
 
     (void)state;
     gc_root_add(world->heap, &list);
     assert_int_equal(gc_threshold_set(world->heap, 0, MIB), GC_OK);
-    list = build_list(world->mutator, 1000000);
+    list = build_list(world->mutator, length);
     assert_true(stats_of(world->heap).generations[0].promoted_in_place_bytes > MIB);
-    assert_true(is_intact_list(list, 1000000));
+    assert_true(is_intact_list(list, length));
     world_end(world);
 }
 
@@ -273,7 +274,7 @@ static void an_object_promoted_in_place_keeps_its_address(void **state)
 
     (void)state;
     gc_root_add(world->heap, &list);
-    list = build_list(world->mutator, 500000);
+    list = build_list(world->mutator, is_slowed() ? 200000 : 500000);
     for (int round = 0; round < 20 && report.promoted_in_place_bytes == 0; round++) {
         list = build_list(world->mutator, 20000);
         was = list;

@@ -127,7 +127,7 @@ static void finalizers_are_counted_and_used_again(void **state)
     struct world *world = *state;
     size_t before = metadata(world), with = 0;
 
-    for (int round = 0; round < 5; round++) {
+    for (int round = 0; round < (is_slowed() ? 2 : 5); round++) {
         for (size_t i = 0; i < MANY; i++)
             assert_int_equal(
                 gc_finalizer_add(world->mutator, make_node(world->mutator, i), &finalizer, NULL),

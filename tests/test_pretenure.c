@@ -84,7 +84,7 @@ static void what_lasts_is_born_old(void **state)
     assert_true(length * sizeof(struct node) > 8 * MIB);
     push(world, length++);
     assert_int_equal(generation_of(world, world->root[0]), GC_OLD);
-    for (size_t more = 2 * MIB; more > 0; more--)
+    for (size_t more = scaled(2 * MIB); more > 0; more--)
         push(world, length++);
     assert_int_equal(list_length(world->root[0]), length);
     world_end(world);

@@ -82,14 +82,15 @@ static void the_quarantine_is_bounded(void **state)
 static void the_quarantine_gives_way_to_objects(void **state)
 {
     gc_options options = plain_options(MIB);
+    size_t length = part_of(600 * 1000);
     struct world *world;
 
     (void)state;
-    options.hard_limit = 32 * MIB;
+    options.hard_limit = part_of(32 * MIB);
     options.settings = "stress=quarantine,stress-every=10000";
     world = world_make(&options);
-    world->root[0] = build_list(world->mutator, 600 * 1000);
-    assert_true(is_intact_list(world->root[0], 600 * 1000));
+    world->root[0] = build_list(world->mutator, length);
+    assert_true(is_intact_list(world->root[0], length));
     world_end(world);
 }
 

@@ -4,7 +4,7 @@
  * entries die, are removed and are set; and where there is no memory.
  */
 #include "heap/heap.h"
-#include "support/heap.h"
+#include "support/limited.h"
 
 #include <strata/table.h>
 #include <strata/weak.h>
@@ -287,7 +287,7 @@ static void without_memory_a_table_is_as_it_was(void **state)
         void *key;
 
         options.stacks = GC_STACKS_EXACT;
-        options.hard_limit = (size_t)8 << 20;
+        options.hard_limit = part_of((size_t)8 << 20);
         options.check = GC_CHECK_CHEAP;
         world = world_make(&options);
         world->root[2] = gc_table_create(world->mutator, (gc_table_kind)kind, NULL, NULL, NULL);
