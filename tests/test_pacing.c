@@ -79,7 +79,7 @@ static void the_default_thresholds_are_as_documented(void **state)
     struct world *world = make_plain(0);
 
     (void)state;
-    assert_in_range(gc_threshold(world->heap, 0), MIB, 64 * MIB);
+    assert_int_equal(gc_threshold(world->heap, 0), MIB);
     assert_int_equal(gc_threshold(world->heap, 1), 8);
     assert_int_equal(gc_threshold(world->heap, 2), 2);
     world_end(world);
