@@ -111,7 +111,8 @@ STRATA_API void gc_mutator_detach(gc_mutator *mutator);
 STRATA_API void *gc_call_parked(gc_mutator *mutator, void *(*act)(void *data), void *data);
 
 /* The same in two steps, for heaps with GC_STACKS_EXACT only: on other stacks a
- * compiler may reuse a slot between the two. Misuse if they do not alternate.
+ * compiler may reuse a slot between the two. Misuse if they do not alternate. A
+ * thread that may end between them, or be cancelled, has no frames then.
  * GC, Thread: as gc_call_parked. */
 STRATA_API void gc_park(gc_mutator *mutator);
 STRATA_API void gc_unpark(gc_mutator *mutator);

@@ -47,11 +47,16 @@ static void let_go(gc_mutator *mutator)
     give_mutator(mutator->heap, mutator);
 }
 
-/* The thread has ended; its frames are gone. */
+/* The thread has ended; its frames are gone. Whoever visits the heap looks at what
+ * it leaves without the lock. */
 void gc_heap_clean_up(gc_mutator *mutator)
 {
     gc_heap *heap = mutator->heap;
 
+    if (mutator->visits != 0 || gc_world_is_mine(mutator->world))
+        gc_misuse("pthread_exit", gc_not_from_here);
+    if (gc_mutator_is_parked(mutator))
+        gc_mutator_unpark(mutator);
     gc_heap_lock(heap);
     heap->collector.world.lost++;
     let_go(mutator);

@@ -55,6 +55,10 @@ unsigned gc_os_cores(void);
  * that cannot be arranged. */
 bool gc_os_at_thread_end(void (*ended)(void));
 
+/* Calls `act`, then `after`: also if the thread ends in `act`, while the frames of
+ * those who call this are still whole. */
+void gc_os_call(void (*act)(void *data), void (*after)(void *data), void *data);
+
 /* From here on the calling thread is not cancelled, until what this returned is
  * given back: for calls that are points of cancellation, made with a lock held. */
 int gc_os_hold_cancels(void);

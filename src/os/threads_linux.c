@@ -174,6 +174,14 @@ bool gc_os_at_thread_end(void (*ended)(void))
     return has_key && pthread_setspecific(key, (void *)&key) == 0;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the macros nest blocks */
+void gc_os_call(void (*act)(void *data), void (*after)(void *data), void *data)
+{
+    pthread_cleanup_push(after, data);
+    act(data);
+    pthread_cleanup_pop(1);
+}
+
 bool gc_os_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
 {
     return pthread_atfork(prepare, parent, child) == 0;

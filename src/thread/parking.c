@@ -201,14 +201,29 @@ void gc_mutator_unpark(struct gc_mutator *mutator)
         gc_thread_call_parked(unpark_with_all, mutator);
 }
 
+static void act_parked(void *data)
+{
+    const struct parked_call *call = data;
+
+    call->act(call->data);
+}
+
+static void unpark_after(void *data)
+{
+    const struct parked_call *call = data;
+
+    gc_mutator_unpark(call->mutator);
+}
+
+/* A thread that ends in the call runs from here on: its frames are roots until it is
+ * detached, but are not what they were. */
 static void call_frozen(struct gc_stack_top top, void *data)
 {
     const struct parked_call *call = data;
 
     call->mutator->top = top;
     gc_mutator_park(call->mutator);
-    call->act(call->data);
-    gc_mutator_unpark(call->mutator);
+    gc_os_call(act_parked, unpark_after, data);
 }
 
 void gc_mutator_call_parked(struct gc_mutator *mutator, void (*act)(void *data), void *data)
