@@ -3,7 +3,10 @@
  * Tagged words: which values of the low three bits are references; and NaN
  * boxes, which no such set can describe, through a trace callback.
  */
-#include "support/heap.h"
+#include "support/graph.h"
+
+#include <strata/table.h>
+#include <strata/weak.h>
 
 #include <string.h>
 
@@ -327,6 +330,115 @@ static void reported_references_keep_whatever_the_set(void **state)
     }
 }
 
+/* Nodes made by make_node in handles, which keep them. */
+enum { KEYS = 300 };
+
+static void make_keys(gc_mutator *mutator, gc_handle **keys)
+{
+    for (size_t i = 0; i < KEYS; i++)
+        keys[i] = gc_handle_create(mutator, make_node(mutator, i));
+}
+
+static void destroy_keys(gc_mutator *mutator, gc_handle **keys)
+{
+    for (size_t i = 0; i < KEYS; i++)
+        gc_handle_destroy(mutator, keys[i]);
+}
+
+/* Each refers to the next one by itself, but what a set has no values for. */
+static void fill_table(gc_mutator *mutator, const gc_handle *table, gc_handle *const *keys)
+{
+    for (size_t i = 0; i < KEYS; i++)
+        assert_int_equal(gc_table_put(mutator, gc_handle_get(table), gc_handle_get(keys[i]),
+                                      gc_handle_get(keys[(i + 1) % KEYS])),
+                         GC_OK);
+}
+
+static void assert_table(gc_mutator *mutator, const gc_handle *table, gc_handle *const *keys,
+                         gc_table_kind kind)
+{
+    assert_int_equal(gc_table_count(mutator, gc_handle_get(table)), KEYS);
+    for (size_t i = 0; i < KEYS; i++) {
+        void *value = NULL;
+
+        assert_true(gc_table_get(mutator, gc_handle_get(table), gc_handle_get(keys[i]), &value));
+        if (kind != GC_TABLE_WEAK_SET)
+            assert_ptr_equal(value, gc_handle_get(keys[(i + 1) % KEYS]));
+    }
+}
+
+static void use_table(const struct world *world, gc_table_kind kind)
+{
+    gc_mutator *m = world->mutator;
+    gc_handle *table = gc_handle_create(m, gc_table_create(m, kind, NULL, NULL, NULL));
+    gc_handle *keys[KEYS];
+
+    make_keys(m, keys);
+    fill_table(m, table, keys);
+    for (unsigned generation = 0; generation < GC_GENERATIONS; generation++) {
+        collect(m, generation);
+        assert_table(m, table, keys, kind);
+    }
+    assert_int_equal(gc_table_fit(m, gc_handle_get(table), 10 * KEYS), GC_OK);
+    collect(m, GC_OLD);
+    assert_table(m, table, keys, kind);
+    destroy_keys(m, keys);
+    gc_handle_destroy(m, table);
+}
+
+/* What a table is made of was taken for integers, and freed. */
+static void tables_are_whole_whatever_the_set(void **state)
+{
+    static const gc_table_kind kinds[] = {GC_TABLE_STRONG, GC_TABLE_WEAK_KEYS, GC_TABLE_WEAK_VALUES,
+                                          GC_TABLE_WEAK_SET};
+
+    (void)state;
+    for (unsigned i = 0; i < GC_COUNT(sets); i++) {
+        struct world *world = make_tagged_world(sets[i], GC_STACKS_EXACT);
+
+        for (unsigned k = 0; k < GC_COUNT(kinds); k++)
+            use_table(world, kinds[k]);
+        collect(world->mutator, GC_OLD);
+        assert_int_equal(recount(world->mutator).all_objects, 0);
+        world_free(world);
+    }
+}
+
+static struct world *make_collecting_world(uint8_t tags)
+{
+    gc_options options = test_options();
+
+    options.stacks = GC_STACKS_EXACT;
+    options.reference_tags = tags;
+    options.settings = "stress=evacuate-all+collect";
+    return world_make(&options);
+}
+
+/* Arguments are kept while something is made for them, and are where they are then. */
+static void arguments_are_kept_whatever_the_set(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < GC_COUNT(sets); i++) {
+        struct world *world = make_collecting_world(sets[i]);
+        gc_mutator *m = world->mutator;
+        const gc_ephemeron *ephemeron;
+        const gc_weakref *weakref;
+        const struct node *node;
+
+        weakref = gc_weakref_create(m, make_node(m, 7), 0);
+        node = gc_weakref_get(m, weakref);
+        assert_true(gc_is_object(m, node));
+        assert_int_equal(node->value, 7);
+        node = make_node(m, 8);
+        ephemeron = gc_ephemeron_create(m, (void *)(uintptr_t)node, (void *)(uintptr_t)node);
+        node = gc_ephemeron_key(m, ephemeron);
+        assert_true(gc_is_object(m, node));
+        assert_ptr_equal(gc_ephemeron_value(m, ephemeron), node);
+        assert_int_equal(node->value, 8);
+        world_free(world);
+    }
+}
+
 static void class_objects_are_kept_whatever_the_set(void **state)
 {
     (void)state;
@@ -358,6 +470,8 @@ int main(void)
         cmocka_unit_test(nan_boxes_stored_into_old_arrays_are_remembered),
         cmocka_unit_test(handles_keep_whatever_the_set),
         cmocka_unit_test(reported_references_keep_whatever_the_set),
+        cmocka_unit_test(tables_are_whole_whatever_the_set),
+        cmocka_unit_test(arguments_are_kept_whatever_the_set),
         cmocka_unit_test(class_objects_are_kept_whatever_the_set),
     };
 

@@ -155,10 +155,20 @@ static void trace_handles(struct gc_collector *collector)
     }
 }
 
+static void trace_own_slot(struct gc_tracer *tracer, void *slot)
+{
+    gc_store_word(slot, gc_trace_kept(tracer, gc_load_word(slot)));
+}
+
 static void trace_slots(gc_frame *frame, void *data)
 {
-    for (size_t i = 0; i < frame->count; i++)
-        gc_trace_root(data, frame->slots[i]);
+    bool is_own = (frame->count & GC_FRAME_IS_OWN) != 0;
+
+    for (size_t i = 0; i < gc_frame_slots(frame); i++)
+        if (is_own)
+            trace_own_slot(data, frame->slots[i]);
+        else
+            gc_trace_root(data, frame->slots[i]);
 }
 
 static void visit_frames(gc_frame *frame, gc_frame_fn *visit, void *data)

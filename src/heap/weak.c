@@ -50,6 +50,7 @@ static gc_weakref *allocate(gc_mutator *mutator, void **object, unsigned flags)
     gc_weakref *weakref;
 
     GC_FRAME(mutator, frame, object);
+    gc_frame_own(&frame);
     weakref = gc_alloc(mutator, &gc_weakref_types[flags]);
     gc_frame_pop(mutator, &frame);
     if (weakref != NULL)
@@ -221,6 +222,7 @@ gc_ephemeron *gc_ephemeron_create(gc_mutator *mutator, void *key, void *value)
     if (value != NULL)
         gc_check_object_quickly(mutator->heap, value, "gc_ephemeron_create");
     GC_FRAME(mutator, frame, &key, &value);
+    gc_frame_own(&frame);
     ephemeron = gc_alloc(mutator, &gc_ephemeron_type);
     gc_frame_pop(mutator, &frame);
     if (ephemeron == NULL)

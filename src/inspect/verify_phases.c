@@ -166,7 +166,7 @@ static void verify_marks(struct gc_verifier *verifier)
 
 static void verify_frame(gc_frame *frame, void *data)
 {
-    for (size_t i = 0; i < frame->count; i++)
+    for (size_t i = 0; i < gc_frame_slots(frame); i++)
         verify_followed(data, (uintptr_t)frame->slots[i], gc_load_word(frame->slots[i]));
 }
 

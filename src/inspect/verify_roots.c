@@ -113,7 +113,7 @@ static bool has_end(const gc_frame *frame)
 
 static void verify_frame(gc_frame *frame, void *data)
 {
-    for (size_t i = 0; i < frame->count; i++)
+    for (size_t i = 0; i < gc_frame_slots(frame); i++)
         gc_verify_edge(data, (uintptr_t)frame->slots[i], gc_load_word(frame->slots[i]));
 }
 

@@ -45,6 +45,22 @@ struct gc_table {
 
 enum { GC_TABLE_LEAST_PLACES = 8 };
 
+/* Tables refer to what they are made of by untagged words. Where the heap's tags do
+ * not take these for references, callbacks report them: of types that have one of
+ * each kind, the one for this heap. */
+enum { GC_TABLE_BY_SLOTS, GC_TABLE_BY_CALLBACK, GC_TABLE_WAYS };
+
+static inline const gc_type *gc_table_type_for(const gc_mutator *mutator,
+                                               const gc_type types[GC_TABLE_WAYS])
+{
+    bool by_slots = mutator->heap->options.reference_tags & 1;
+
+    return &types[by_slots ? GC_TABLE_BY_SLOTS : GC_TABLE_BY_CALLBACK];
+}
+
+/* Reports what one of these words refers to. */
+void gc_table_trace(gc_tracer *tracer, void *slot);
+
 static const size_t GC_NO_PLACE = SIZE_MAX;
 
 /* An entry to be put. Rooted by whoever makes it. */

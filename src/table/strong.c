@@ -15,7 +15,22 @@ struct slot {
 static const uint64_t EMPTY = 0, REMOVED = 1, FULL = (uint64_t)1 << 63;
 
 static const uint32_t slot_refs[] = {offsetof(struct slot, key), offsetof(struct slot, value)};
-static const gc_type slots_type = GC_TYPE_ARRAY("table slots", struct slot, slot_refs);
+
+static void trace_slots(gc_tracer *tracer, void *object)
+{
+    struct slot *slots = object;
+    size_t length = gc_length(object);
+
+    for (size_t i = 0; i < length; i++) {
+        gc_table_trace(tracer, &slots[i].key);
+        gc_table_trace(tracer, &slots[i].value);
+    }
+}
+
+static const gc_type slots_types[GC_TABLE_WAYS] = {
+    GC_TYPE_ARRAY("table slots", struct slot, slot_refs),
+    {"table slots", 0, GC_OUT_OF_LINE, NULL, NULL, trace_slots, NULL, 0, 0, sizeof(struct slot),
+     GC_KIND_TRACED, 0, 8, 0}};
 
 static struct slot *slots_of(const gc_table *table)
 {
@@ -89,7 +104,7 @@ bool gc_strong_lay_out(gc_mutator *mutator, gc_table **table, size_t more)
     do {
         changes = (*table)->changes;
         capacity = gc_table_fitting(*table, more);
-        slots = gc_alloc_array(mutator, &slots_type, capacity);
+        slots = gc_alloc_array(mutator, gc_table_type_for(mutator, slots_types), capacity);
         if (slots == NULL)
             return false;
     } while ((*table)->changes != changes);

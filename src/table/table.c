@@ -6,15 +6,41 @@
 
 static const uint32_t table_refs[] = {offsetof(struct gc_table, places),
                                       offsetof(struct gc_table, pages)};
-static const gc_type table_type = GC_TYPE_STRUCT("table", struct gc_table, table_refs);
+
+void gc_table_trace(gc_tracer *tracer, void *slot)
+{
+    uintptr_t before = gc_load_word(slot);
+    uintptr_t now = (uintptr_t)gc_trace_reference(tracer, (void *)before);
+
+    if (now != before)
+        gc_store_word(slot, now);
+}
+
+static void trace_table(gc_tracer *tracer, void *object)
+{
+    struct gc_table *table = object;
+
+    gc_table_trace(tracer, &table->places);
+    gc_table_trace(tracer, &table->pages);
+}
+
+static const gc_type table_types[GC_TABLE_WAYS] = {
+    GC_TYPE_STRUCT("table", struct gc_table, table_refs),
+    GC_TYPE_TRACED("table", struct gc_table, trace_table)};
+
+static bool is_table(const void *object)
+{
+    const gc_type *type = gc_header_type(gc_header_of((uintptr_t)object));
+
+    return type >= table_types && type < table_types + GC_TABLE_WAYS;
+}
 
 static void check_table(const gc_mutator *mutator, const gc_table *table, const char *function)
 {
     gc_check_mutator(mutator, function);
     if (table == NULL)
         gc_misuse(function, "the table is NULL");
-    if (!gc_has_header(mutator->heap, table) ||
-        gc_header_type(gc_header_of((uintptr_t)table)) != &table_type)
+    if (!gc_has_header(mutator->heap, table) || !is_table(table))
         gc_misuse(function, "this is not a table of the heap");
     if (__atomic_load_n(&table->caller, __ATOMIC_RELAXED) == mutator)
         gc_misuse(function, "called from a callback of the table, or one was left by longjmp");
@@ -122,6 +148,7 @@ static gc_status add(gc_mutator *mutator, struct gc_table_entry entry)
     bool done;
 
     GC_FRAME(mutator, frame, &entry.table, &entry.key, &entry.value);
+    gc_frame_own(&frame);
     done = make_ready(mutator, &entry.table);
     gc_frame_pop(mutator, &frame);
     if (!done)
@@ -147,7 +174,7 @@ gc_table *gc_table_create(gc_mutator *mutator, gc_table_kind kind, gc_table_hash
         gc_misuse("gc_table_create", "there is no such kind of table");
     if ((hash == NULL) != (equal == NULL))
         gc_misuse("gc_table_create", "hash and equal come together");
-    table = gc_alloc(mutator, &table_type);
+    table = gc_alloc(mutator, gc_table_type_for(mutator, table_types));
     if (table == NULL)
         return NULL;
     table->kind = (uint8_t)kind;
@@ -255,6 +282,7 @@ gc_status gc_table_fit(gc_mutator *mutator, gc_table *table, size_t count)
     if (count > SIZE_MAX / 64)
         return GC_NO_MEMORY;
     GC_FRAME(mutator, frame, &table);
+    gc_frame_own(&frame);
     done = lay_out(mutator, &table, count);
     gc_frame_pop(mutator, &frame);
     table->changes++;

@@ -18,6 +18,20 @@ static const size_t MOST_PLACES = (size_t)1 << 32;
 
 static const gc_type index_type = GC_TYPE_LEAF_ARRAY("weak table index", uint64_t);
 
+static void trace_pages(gc_tracer *tracer, void *object)
+{
+    void **pages = object;
+    size_t length = gc_length(object);
+
+    for (size_t i = 0; i < length; i++)
+        gc_table_trace(tracer, &pages[i]);
+}
+
+static const gc_type pages_types[GC_TABLE_WAYS] = {GC_TYPE_REFERENCES("weak table pages"),
+                                                   {"weak table pages", 0, GC_OUT_OF_LINE, NULL,
+                                                    NULL, trace_pages, NULL, 0, 0, sizeof(void *),
+                                                    GC_KIND_TRACED, 0, 8, 0}};
+
 static bool is_full(uint64_t place)
 {
     return (uint32_t)place >= FIRST;
@@ -220,7 +234,7 @@ static bool make_layout(gc_mutator *mutator, gc_table *const *table, struct layo
     layout->index = gc_alloc_array(mutator, &index_type, capacity);
     if (layout->index == NULL)
         return false;
-    layout->pages = gc_alloc_array(mutator, &gc_type_references, room);
+    layout->pages = gc_alloc_array(mutator, gc_table_type_for(mutator, pages_types), room);
     if (layout->pages == NULL)
         return false;
     return !shall_move(*table) || make_pages(mutator, table, layout, moved);
@@ -302,6 +316,7 @@ bool gc_weak_lay_out(gc_mutator *mutator, gc_table **table, size_t more)
     bool made;
 
     GC_FRAME(mutator, frame, &layout.index, &layout.pages);
+    gc_frame_own(&frame);
     do {
         changes = (*table)->changes;
         capacity = gc_table_fitting(*table, more);

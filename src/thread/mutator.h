@@ -77,6 +77,23 @@ struct gc_mutator {
     uintptr_t log[GC_MUTATOR_LOG];          /* holders, not yet in the heap's log */
 };
 
+/* ---- Frames ---- */
+
+/* In the count of a frame of the library's own: its slots hold references as they
+ * stand, also where the heap's tags do not take an untagged word for one. */
+static const size_t GC_FRAME_IS_OWN = ~(SIZE_MAX >> 1);
+
+/* Says so of a frame just pushed. */
+static inline void gc_frame_own(gc_frame *frame)
+{
+    frame->count |= GC_FRAME_IS_OWN;
+}
+
+static inline size_t gc_frame_slots(const gc_frame *frame)
+{
+    return frame->count & ~GC_FRAME_IS_OWN;
+}
+
 /* ---- The run ---- */
 
 /* Where the next object of the open run begins. */
