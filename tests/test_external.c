@@ -3,6 +3,7 @@
  * The soft limit, and bytes outside the heap.
  */
 #include "support/limited.h"
+#include "support/threads.h"
 
 /* ---- gc_limit_set and the soft limit ------------------------------------- */
 
@@ -220,6 +221,93 @@ static void old_charges_bring_full_collections(void **state)
     world_end(world);
 }
 
+/* ---- Charges of other threads -------------------------------------------- */
+
+static void charge_much(gc_mutator *mutator)
+{
+    assert_int_equal(gc_external_adjust(mutator, NULL, 1024 * MIB), GC_OK);
+}
+
+static void charge_and_go(gc_heap *heap, size_t index, void *data)
+{
+    gc_mutator *mutator = attach(heap);
+
+    (void)index;
+    (void)data;
+    charge_much(mutator);
+    gc_mutator_detach(mutator);
+}
+
+static void charge_and_wait(gc_heap *heap, size_t index, void *data)
+{
+    gc_mutator *mutator = attach(heap);
+
+    (void)index;
+    charge_much(mutator);
+    meet_parked(data, mutator);
+    meet_parked(data, mutator);
+    gc_mutator_detach(mutator);
+}
+
+static void assert_safepoint_collects_once(const struct world *world)
+{
+    uint64_t before = collections_of(world->heap);
+
+    gc_safepoint(world->mutator);
+    assert_int_equal(collections_of(world->heap), before + 1);
+    assert_int_equal(gc_last_reason(world->heap), GC_REASON_EXTERNAL);
+    gc_safepoint(world->mutator);
+    assert_int_equal(collections_of(world->heap), before + 1);
+}
+
+/* It was forgotten with the thread. */
+static void a_charge_whose_thread_is_gone_brings_a_collection(void **state)
+{
+    struct world *world = make_shared(NULL);
+
+    (void)state;
+    run_threads(world, 1, charge_and_go, NULL);
+    assert_safepoint_collects_once(world);
+    world_free(world);
+}
+
+/* It waited for as long as the thread did. */
+static void a_charge_whose_thread_waits_brings_a_collection(void **state)
+{
+    struct world *world = make_shared(NULL);
+    struct barrier barrier;
+    struct threads threads;
+
+    (void)state;
+    make_barrier(&barrier, 2);
+    start_threads(&threads, world->heap, 1, charge_and_wait, &barrier);
+    meet_parked(&barrier, world->mutator);
+    assert_safepoint_collects_once(world);
+    meet_parked(&barrier, world->mutator);
+    join_threads(&threads, world->mutator);
+    world_free(world);
+}
+
+static void collect_at_a_safepoint(gc_heap *heap, size_t index, void *data)
+{
+    struct world here = {.heap = heap, .mutator = attach(heap)};
+
+    (void)index;
+    (void)data;
+    assert_safepoint_collects_once(&here);
+    gc_mutator_detach(here.mutator);
+}
+
+static void a_charge_brings_a_collection_in_a_thread_that_comes(void **state)
+{
+    struct world *world = make_shared(NULL);
+
+    (void)state;
+    charge_much(world->mutator);
+    run_threads(world, 1, collect_at_a_safepoint, NULL);
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -234,6 +322,9 @@ int main(void)
         cmocka_unit_test(bytes_outside_bring_collections),
         cmocka_unit_test(bytes_outside_bring_none_while_disabled),
         cmocka_unit_test(old_charges_bring_full_collections),
+        cmocka_unit_test(a_charge_whose_thread_is_gone_brings_a_collection),
+        cmocka_unit_test(a_charge_whose_thread_waits_brings_a_collection),
+        cmocka_unit_test(a_charge_brings_a_collection_in_a_thread_that_comes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

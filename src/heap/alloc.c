@@ -388,6 +388,7 @@ static bool collect_if_due(gc_mutator *mutator, void *data)
     return true;
 }
 
+/* Nothing, if another thread has collected, or disabled collections, meanwhile. */
 static bool collect_if_asked(gc_mutator *mutator, void *data)
 {
     gc_heap *heap = mutator->heap;
@@ -402,7 +403,22 @@ static bool collect_if_asked(gc_mutator *mutator, void *data)
     return true;
 }
 
-/* Another thread's stop, finalizers that are due, stress, charges that grew. */
+/* Whether a mutator that is watched for these reasons is to stop the others and see. */
+static bool shall_ask(const gc_heap *heap, unsigned watching)
+{
+    bool asks;
+
+    if (!(watching & (GC_WATCH_STRESS | GC_WATCH_EXTERNAL)))
+        return false;
+    gc_heap_lock(heap);
+    asks = heap->disabled == 0 && ((watching & GC_WATCH_STRESS) || gc_heap_is_charged(heap));
+    gc_heap_unlock(heap);
+    return asks;
+}
+
+/* Another thread's stop, finalizers that are due, stress, charges that grew: for
+ * which it is watched no longer before it is seen what they are, as they may grow on.
+ * gc_enable watches it again. */
 void gc_heap_attend(gc_mutator *mutator)
 {
     unsigned watching = gc_mutator_watching(mutator);
@@ -411,9 +427,10 @@ void gc_heap_attend(gc_mutator *mutator)
         gc_mutator_yield(mutator);
     if (watching & GC_WATCH_FINALIZERS)
         gc_heap_finalize_due(mutator);
-    if (watching & (GC_WATCH_STRESS | GC_WATCH_EXTERNAL) && gc_is_enabled(mutator->heap) &&
-        gc_world_stop(mutator, collect_if_asked, NULL))
+    if (watching & GC_WATCH_EXTERNAL)
         gc_mutator_unwatch(mutator, GC_WATCH_EXTERNAL);
+    if (shall_ask(mutator->heap, watching))
+        gc_world_stop(mutator, collect_if_asked, NULL);
     else if (watching == 0)
         gc_mutator_set_limit(mutator);
 }

@@ -151,6 +151,7 @@ void gc_enable(gc_mutator *mutator)
     if (mutator->heap->disabled == 0)
         gc_misuse("gc_enable", "there was no gc_disable");
     mutator->heap->disabled--;
+    gc_heap_watch_for_charges(mutator->heap);
     gc_heap_unlock(mutator->heap);
 }
 

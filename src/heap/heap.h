@@ -201,6 +201,10 @@ static inline struct gc_tables *gc_heap_tables(gc_heap *heap)
     return &heap->collector.tables;
 }
 
+/* Makes mutators take the slow path if a collection is due for bytes charged, and may
+ * come. The lock is held (limits.c). */
+void gc_heap_watch_for_charges(gc_heap *heap);
+
 /* Whether bytes charged since the last collection call for one. The lock is held. */
 static inline bool gc_heap_is_charged(const gc_heap *heap)
 {

@@ -82,7 +82,18 @@ static void charge_program(struct gc_collector *collector, ptrdiff_t change)
     collector->external_at_large += (size_t)change;
 }
 
-/* Charges that grow fast call for a collection at the next safepoint. */
+void gc_heap_watch_for_charges(gc_heap *heap)
+{
+    gc_mutator *mutator = heap->collector.world.mutators;
+
+    if (heap->disabled != 0 || !gc_heap_is_charged(heap))
+        return;
+    for (; mutator != NULL; mutator = mutator->next)
+        gc_mutator_watch(mutator, GC_WATCH_EXTERNAL);
+}
+
+/* Charges that grow fast call for a collection at the next safepoint, whichever
+ * thread's: the one that charged may be waiting for long, or go. */
 static void note_change(gc_mutator *mutator, ptrdiff_t change)
 {
     struct gc_collector *collector = &mutator->heap->collector;
@@ -91,8 +102,7 @@ static void note_change(gc_mutator *mutator, ptrdiff_t change)
     if (change <= 0)
         return;
     collector->external_since += (size_t)change;
-    if (gc_heap_is_charged(mutator->heap))
-        gc_mutator_watch(mutator, GC_WATCH_EXTERNAL);
+    gc_heap_watch_for_charges(mutator->heap);
 }
 
 static bool is_too_much(const gc_mutator *mutator, size_t more)

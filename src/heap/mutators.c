@@ -92,6 +92,7 @@ gc_status gc_mutator_attach(gc_heap *heap, gc_mutator **mutator)
     if (joined) {
         gc_mutator_take_run(made, &collector->idle_run);
         gc_heap_watch_for_finalizers(heap); /* who was to run them may have gone */
+        gc_heap_watch_for_charges(heap);
         if (collector->stress & GC_STRESS_COLLECT)
             gc_mutator_watch(made, GC_WATCH_STRESS);
         if (collector->tables.seals != NULL)
