@@ -105,6 +105,13 @@ static bool open_chunk(struct gc_blocks *blocks, size_t index, enum gc_chunk_use
     return true;
 }
 
+/* An opened chunk of which nothing could be taken is idle again (C3). */
+static void close_if_free(struct gc_chunk *chunk)
+{
+    if (chunk->free == UINT64_MAX)
+        chunk->use = GC_CHUNK_IDLE;
+}
+
 /* The first idle chunk at or after `from` that begins `count` idle ones. */
 static size_t find_idle(const struct gc_blocks *blocks, size_t count)
 {
@@ -260,8 +267,10 @@ uint32_t gc_block_take(struct gc_blocks *blocks, enum gc_taker taker)
     }
     block = gc_lowest_bit(blocks->chunks[index].free);
     if (!(blocks->chunks[index].touched >> block & 1) &&
-        !make_room(blocks, GC_BLOCK_BYTES + blocks->table_bytes, taker))
+        !make_room(blocks, GC_BLOCK_BYTES + blocks->table_bytes, taker)) {
+        close_if_free(&blocks->chunks[index]);
         return GC_NO_BLOCK;
+    }
     note_taken(blocks, index, block, 1, GC_BLOCK_BYTES);
     return block_index(index, block);
 }
@@ -387,8 +396,10 @@ static uint32_t take_within_chunk(struct gc_blocks *blocks, struct run_request *
         blocks->large_hint = gc_min(blocks->large_hint, index);
         first = 0;
     }
-    if (!make_room(blocks, request->needed, request->taker))
+    if (!make_room(blocks, request->needed, request->taker)) {
+        close_if_free(&blocks->chunks[index]);
         return GC_NO_BLOCK;
+    }
     note_dirty(blocks, index, first, count);
     request->untouched = note_taken(blocks, index, first, count, tail_bytes(bytes));
     return block_index(index, first);
@@ -460,8 +471,7 @@ static void give_within_chunk(struct gc_blocks *blocks, size_t index, unsigned f
         blocks->small_hint = gc_min(blocks->small_hint, index);
     else
         blocks->large_hint = gc_min(blocks->large_hint, index);
-    if (chunk->free == UINT64_MAX)
-        chunk->use = GC_CHUNK_IDLE;
+    close_if_free(chunk);
 }
 
 void gc_block_give(struct gc_blocks *blocks, uint32_t block, uint32_t count)

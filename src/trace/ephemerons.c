@@ -126,8 +126,8 @@ void gc_ephemerons_settle(struct gc_tracer *tracer)
 {
     struct gc_ephemerons *ephemerons = &tracer->ephemerons;
 
-    if (tracer->oldest == GC_OLD)
-        ephemerons->count = ephemerons->scanned;
+    if (tracer->oldest == GC_OLD) /* some are scanned more than once, by a full stack's fault */
+        ephemerons->count = gc_min(ephemerons->count, ephemerons->scanned);
     ephemerons->scanned = 0;
 }
 
@@ -202,7 +202,7 @@ static void scan_page(struct gc_tracer *tracer, uintptr_t object, uint8_t kind)
     struct gc_weak_page *page = (struct gc_weak_page *)object;
     size_t length = gc_object_length(object);
 
-    tracer->ephemerons.scanned += length;
+    tracer->ephemerons.scanned += kind == GC_KIND_EPHEMERON ? length : 0;
     tracer->youngest = GC_GENERATIONS;
     follow(tracer, &page->owner);
     for (size_t i = 0; i < length; i++) {
