@@ -100,17 +100,15 @@ static struct card_scan begin(struct gc_tracer *tracer, uintptr_t array)
                               .youngest = GC_GENERATIONS};
 }
 
-/* The array stays armed. It is in the log if some slot refers to gen0; in the
- * old set if some slot of an older array refers to gen1, or may; in the frozen
- * set if it is frozen, and not all that it refers to is. */
+/* The array, which is not gen0's any more, stays armed. It is in the log if some
+ * slot refers to gen0; in the old set if some slot of an older array refers to
+ * gen1, or may; in the frozen set if it is frozen, and not all that it refers to is. */
 static void finish(struct card_scan *scan)
 {
     uint8_t *log = gc_log_byte(scan->array);
     uint8_t kept = *log & (GC_LOG_REMEMBERED | GC_LOG_FROZEN);
 
     scan->tracer->youngest = scan->youngest;
-    if (scan->age == GC_YOUNG)
-        return;
     if (scan->youngest == GC_YOUNG) {
         if (!(*log & GC_LOG_NOTED)) /* else an earlier scan of this collection added it */
             gc_log_add(scan->tracer->remembered, scan->array);
