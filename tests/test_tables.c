@@ -8,7 +8,6 @@
 #include <strata/table.h>
 #include <strata/weak.h>
 
-#include <setjmp.h>
 #include <string.h>
 
 enum { COUNT = 700 };
@@ -324,22 +323,11 @@ static void a_table_that_is_garbage_is_collected(void **state)
 
 /* ---- By content --------------------------------------------------------- */
 
-static struct {
-    gc_table *table;
-    gc_mutator *mutator;
-    int trick;
-} mischief;
-
 static uint64_t hash_node(gc_mutator *mutator, const void *key, void *data)
 {
-    uint64_t value = ((const struct node *)key)->value;
-
+    (void)mutator;
     (void)data;
-    if (mischief.trick == 1)
-        (void)gc_table_get(mutator, mischief.table, key, NULL);
-    if (mischief.trick == 2)
-        gc_collect(mutator, 0, NULL);
-    return value % 100;
+    return ((const struct node *)key)->value % 100;
 }
 
 static bool equal_nodes(gc_mutator *mutator, const void *a, const void *b, void *data)
@@ -368,117 +356,6 @@ static void keys_compare_as_the_callbacks_say(void **state)
     assert_int_equal(count(world), COUNT - 1);
 }
 
-static struct world *volatile doomed; /* in sight of what looks for leaks */
-
-static void make_mischief(int trick)
-{
-    gc_options options = test_options();
-    struct world *world;
-
-    options.stacks = GC_STACKS_EXACT;
-    doomed = world = world_make(&options);
-    world->root[0] = make_node(world->mutator, 1);
-    mischief.trick = trick;
-    mischief.table = world->root[1] =
-        gc_table_create(world->mutator, GC_TABLE_STRONG, hash_node, equal_nodes, NULL);
-    (void)gc_table_put(world->mutator, world->root[1], world->root[0], world->root[0]);
-}
-
-static void used_from_its_callback(void)
-{
-    make_mischief(1);
-}
-
-static void callback_collects(void)
-{
-    make_mischief(2);
-}
-
-static jmp_buf before;
-
-static uint64_t hash_and_leave(gc_mutator *mutator, const void *key, void *data)
-{
-    (void)mutator;
-    (void)key;
-    (void)data;
-    longjmp(before, 1);
-}
-
-static void used_after_a_callback_was_left(void)
-{
-    gc_options options = test_options();
-
-    doomed = world_make(&options);
-    doomed->root[0] = make_node(doomed->mutator, 1);
-    doomed->root[1] =
-        gc_table_create(doomed->mutator, GC_TABLE_WEAK_KEYS, hash_and_leave, equal_nodes, NULL);
-    if (setjmp(before) == 0)
-        (void)gc_table_get(doomed->mutator, doomed->root[1], doomed->root[0], NULL);
-    (void)gc_table_count(doomed->mutator, doomed->root[1]);
-}
-
-static uint64_t hash_to_one(gc_mutator *mutator, const void *key, void *data)
-{
-    (void)mutator;
-    (void)key;
-    (void)data;
-    return 1;
-}
-
-static bool collect_and_compare(gc_mutator *mutator, const void *a, const void *b, void *data)
-{
-    (void)data;
-    gc_collect(mutator, 0, NULL);
-    return a == b;
-}
-
-static void equality_collects(void)
-{
-    gc_options options = test_options();
-    void **root;
-
-    doomed = world_make(&options);
-    root = doomed->root;
-    root[0] =
-        gc_table_create(doomed->mutator, GC_TABLE_STRONG, hash_to_one, collect_and_compare, NULL);
-    for (int i = 1; i <= 2; i++) {
-        root[i] = make_node(doomed->mutator, 1);
-        (void)gc_table_put(doomed->mutator, root[0], root[i], NULL);
-    }
-}
-
-static void table_is_null(void)
-{
-    gc_options options = test_options();
-
-    doomed = world_make(&options);
-    (void)gc_table_count(doomed->mutator, NULL);
-}
-
-static void key_is_null(void)
-{
-    gc_options options = test_options();
-
-    doomed = world_make(&options);
-    (void)gc_table_put(doomed->mutator,
-                       gc_table_create(doomed->mutator, GC_TABLE_STRONG, NULL, NULL, NULL), NULL,
-                       NULL);
-}
-
-static void misuse_is_told(void **state)
-{
-    (void)state;
-    expect_abort(used_from_its_callback, "strata: gc_table_get: called from a callback of the "
-                                         "table, or one was left by longjmp");
-    expect_abort(used_after_a_callback_was_left,
-                 "strata: gc_table_count: called from a callback of the table, or one was left "
-                 "by longjmp");
-    expect_abort(callback_collects, "strata: gc_table: the hash callback collected");
-    expect_abort(equality_collects, "strata: gc_table: the equality callback collected");
-    expect_abort(table_is_null, "strata: gc_table_count: the table is NULL");
-    expect_abort(key_is_null, "strata: gc_table_put: the object is NULL");
-}
-
 #define TEST(name)                                                      \
     cmocka_unit_test_setup_teardown(name, exact_setup, world_teardown), \
         cmocka_unit_test_setup_teardown(name, moving_setup, world_teardown)
@@ -497,7 +374,6 @@ int main(void)
         TEST(what_a_frozen_table_gives_up_dies),
         TEST(a_table_that_is_garbage_is_collected),
         TEST(keys_compare_as_the_callbacks_say),
-        cmocka_unit_test(misuse_is_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
