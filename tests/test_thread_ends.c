@@ -114,7 +114,7 @@ static void park_till_the_end(gc_heap *heap, size_t index, void *data)
     gc_mutator *mutator = attach(heap);
 
     (void)index;
-    (void)make_node(mutator, 1);
+    (void)make_node(mutator, 2);
     gc_call_parked(mutator, end_when_asked, data);
 }
 
@@ -152,6 +152,7 @@ static void expect_that_a_visit_is_over_first(thread_fn *act)
     struct ending ending = {.heap = world->heap};
     struct threads threads;
 
+    world->root[0] = make_node(world->mutator, 1); /* to be visited */
     start_threads(&threads, world->heap, 1, act, &ending);
     while (!is_set(&ending.is_parked))
         gc_safepoint(world->mutator);
