@@ -63,8 +63,10 @@ void gc_heap_clean_up(gc_mutator *mutator)
     gc_heap_unlock(heap);
 }
 
+/* What its thread, which stayed in the parent, wrote last was in no order with this. */
 void gc_heap_drop_mutator(gc_mutator *mutator)
 {
+    GC_CHECK_ANEW(mutator, sizeof *mutator);
     empty(mutator);
     gc_world_drop(mutator);
     give_mutator(mutator->heap, mutator);
