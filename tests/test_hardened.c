@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { TEXT = 400, BY_CHANCE = 88 };
+enum { TEXT = 400, BY_CHANCE = 88, NODES = GC_BLOCK_BYTES / sizeof(struct node) };
 
 struct blow {
     void (*strike)(struct scene *scene);
@@ -159,22 +159,24 @@ static void what_the_next_block_holds_tells_no_type(void **state)
     struct scene scene = {.world = world};
     struct node *first = make_node(world->mutator, 1), *last = first;
     uint32_t block = gc_block_of(tables, (uintptr_t)first);
+    uintptr_t end;
     char message[TEXT];
 
     skip_where_forbidden(); /* sizes are others */
-    while (gc_block_of(tables, (uintptr_t)last) == block)
+    for (int i = 0; i < NODES && gc_block_of(tables, (uintptr_t)last) == block; i++)
         last = make_node(world->mutator, 2);
+    assert_int_not_equal(gc_block_of(tables, (uintptr_t)last), block);
     block = gc_block_of(tables, (uintptr_t)last);
+    end = gc_block_start(tables, block) + GC_BLOCK_BYTES;
     world->root[0] = scene.text = make_object(world->mutator, &text_type);
     (void)snprintf(message, sizeof message,
                    "the header of the object at %p in gen0 was overwritten: 0; before it lies "
                    "node at %p, of %zu bytes",
                    (void *)scene.text, (void *)last, sizeof *last);
-    while ((uintptr_t)(last + 2) <= gc_block_start(tables, block) + GC_BLOCK_BYTES)
+    for (int i = 0; i < NODES && (uintptr_t)(last + 2) <= end; i++)
         last = make_node(world->mutator, 3);
     world->root[1] = make_object(world->mutator, &text_type);
-    assert_int_equal((uintptr_t)world->root[1],
-                     gc_block_start(tables, block + 1) + GC_HEADER_BYTES);
+    assert_int_equal((uintptr_t)world->root[1], end + GC_HEADER_BYTES);
     expect_end((struct blow){zero_own_header, &scene, 0, 1}, message);
 }
 
