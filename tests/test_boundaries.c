@@ -14,6 +14,7 @@
 
 #include "heap/heap.h"
 
+#include <strata/fork.h>
 #include <strata/weak.h>
 
 enum { TEXT = 1000, LARGE = 100000 };
@@ -296,8 +297,20 @@ static void collect_in_child(void *data)
 {
     (void)data;
     end_by_faults();
+    gc_fork_child(seeded->world->heap);
     collector_of(seeded)->on_phase = corrupt_at_phase;
     gc_collect(seeded->world->mutator, GC_YOUNG, NULL);
+}
+
+/* A child's; its status. The heap may have a team. */
+static int collect_corrupted(char *said)
+{
+    int status;
+
+    gc_fork_prepare(seeded->world->heap);
+    status = run_in_child(collect_in_child, NULL, said, TEXT);
+    gc_fork_parent(seeded->world->heap);
+    return status;
 }
 
 static struct seeded seed(const char *settings)
@@ -334,7 +347,7 @@ static void find_each(struct seeded *made, const struct corruption *all, size_t 
         int status;
 
         corruption = &all[i];
-        status = run_in_child(collect_in_child, NULL, said, sizeof said);
+        status = collect_corrupted(said);
         (void)snprintf(end, sizeof end, "strata: verify: %s collection 0\n",
                        boundaries[corruption->phase]);
         if (strstr(said, corruption->message) == NULL || strstr(said, end) == NULL)
@@ -383,7 +396,7 @@ static void a_reference_to_no_object_is_found_when_all_is_whole(void **state)
     (void)state;
     seeded = &made;
     corruption = &to_free_block;
-    status = run_in_child(collect_in_child, NULL, said, sizeof said);
+    status = collect_corrupted(said);
     assert_non_null(strstr(said, "offset 0 -> "));
     assert_non_null(strstr(said, "strata: verify: after collection 1\n"));
     assert_true(WIFSIGNALED(status));
