@@ -212,6 +212,20 @@ static void an_array_that_found_no_room_in_the_log_enters_it_later(void **state)
     check_node(world, array[5000], 5, GC_MIDDLE);
 }
 
+/* All that it refers to is as old as itself again. */
+static void a_frozen_array_that_lets_go_leaves_the_set(void **state)
+{
+    struct world *world = *state;
+    void **array = freeze_array(world, &gc_type_references);
+
+    gc_write(world->mutator, array, &array[5], old_node(world, 1));
+    gc_collect(world->mutator, GC_OLD, NULL);
+    assert_int_equal(world->heap->collector.remembered.frozen.count, 1);
+    gc_write(world->mutator, array, &array[5], array);
+    gc_collect(world->mutator, GC_OLD, NULL);
+    assert_int_equal(world->heap->collector.remembered.frozen.count, 0);
+}
+
 /* Both slots were given a new node; the first then an old one, so that of the
  * two only the second leads to something younger than the array. */
 static void check_apart(struct world *world, void *array, struct node **old, struct node **young)
@@ -308,6 +322,7 @@ int main(void)
         EXACT(a_card_says_the_youngest_of_several_ages),
         EXACT(cards_that_are_not_read_are_remembered_by_the_youngest),
         EXACT(an_array_that_found_no_room_in_the_log_enters_it_later),
+        EXACT(a_frozen_array_that_lets_go_leaves_the_set),
         EXACT(a_card_speaks_of_no_slot_of_the_next),
         EXACT(all_cards_of_an_array_are_its_own),
         EXACT(what_is_armed_has_clean_cards),

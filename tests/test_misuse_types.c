@@ -271,9 +271,19 @@ static void allocate_of_null(void)
     (void)gc_alloc_array(doomed->mutator, NULL, 10000);
 }
 
+static void make_nameless(void)
+{
+    make_misaligned();
+    odd.name = NULL;
+}
+
 static void null_types_are_refused(void **state)
 {
+    static const struct fault nameless = {make_nameless, NULL};
+
     (void)state;
+    fault = &nameless;
+    expect_misuse(create_odd, "gc_type_create", "type ?: its alignment is not 8, 16, 32 or 64");
     expect_misuse(create_from_null, "gc_type_create", "the type is NULL");
     expect_misuse(allocate_of_null, "gc_alloc", "the type is NULL");
 }
