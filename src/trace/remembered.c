@@ -132,13 +132,13 @@ void gc_card_mark(const struct gc_tables *tables, uintptr_t object, const void *
         __atomic_store_n(&tables->lines[first], card, __ATOMIC_RELAXED);
 }
 
-/* Marks the card; true if the array is not in the log yet. */
+/* Marks the card; true if the array is not in the log yet. Its slots are plain. */
 static bool note_card(const struct gc_tables *tables, uintptr_t object, const void *slot)
 {
     unsigned age = GC_YOUNG;
     uint8_t before;
 
-    if (slot != NULL && gc_has_plain_slots(gc_object_type(object)))
+    if (slot != NULL)
         age = gc_age_of(tables, gc_load_word(slot));
     gc_card_mark(tables, object, slot, gc_card_for(age));
     before = __atomic_load_n(gc_log_byte(object), __ATOMIC_RELAXED);
