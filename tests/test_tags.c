@@ -55,6 +55,8 @@ static void assert_words_follow_the_set(struct world *world, uint8_t tags, const
     assert_int_equal(count_objects(world->mutator, &node_type), references);
 }
 
+static uintptr_t framed[8]; /* what a frame's slots hold */
+
 static const uint8_t sets[] = {0x01, 0x02, 0x03, 0x05, 0xfe, 0xaa, 0x80, 0xff};
 
 static void root_range_follows_the_set_of_tags(void **state)
@@ -99,6 +101,27 @@ static void root_slots_follow_the_set_of_tags(void **state)
 
 /* The holder is reached by an ambiguous word, for its own tag, 0, may not be
  * one of the set's. */
+static void slots_of_frames_follow_the_set_of_tags(void **state)
+{
+    (void)state;
+    for (size_t set = 0; set < GC_COUNT(sets); set++) {
+        struct world *world = make_tagged_world(sets[set], GC_STACKS_EXACT);
+        static void *const slots[] = {&framed[0], &framed[1], &framed[2], &framed[3],
+                                      &framed[4], &framed[5], &framed[6], &framed[7]};
+        gc_frame frame = {NULL, slots, GC_COUNT(slots)};
+        uintptr_t before[8];
+
+        memset(framed, 0, sizeof framed);
+        gc_frame_push(world->mutator, &frame);
+        for (unsigned tag = 0; tag < 8; tag++)
+            framed[tag] = before[tag] = tagged_node(world->mutator, tag);
+        gc_collect(world->mutator, GC_OLD, NULL);
+        assert_words_follow_the_set(world, sets[set], framed, before);
+        gc_frame_pop(world->mutator, &frame);
+        world_free(world);
+    }
+}
+
 static void fields_follow_the_set_of_tags(void **state)
 {
     (void)state;
@@ -462,6 +485,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(root_range_follows_the_set_of_tags),
         cmocka_unit_test(root_slots_follow_the_set_of_tags),
+        cmocka_unit_test(slots_of_frames_follow_the_set_of_tags),
         cmocka_unit_test(fields_follow_the_set_of_tags),
         cmocka_unit_test(tagged_words_stored_into_old_objects_are_remembered),
         cmocka_unit_test(integers_that_look_like_addresses_are_left_alone),
