@@ -315,15 +315,11 @@ static int collect_corrupted(char *said)
 
 static struct seeded seed(const char *settings)
 {
-    gc_options options = test_options();
     static void *locals[2];
     static void *const slots[] = {&locals[0], &locals[1]};
     static gc_frame frame = {NULL, slots, 2};
-    struct seeded made = {.locals = locals};
+    struct seeded made = {.world = make_exact(settings), .locals = locals};
 
-    options.stacks = GC_STACKS_EXACT;
-    options.settings = settings;
-    made.world = world_make(&options);
     made.world->root[0] = made.node = make_node(made.world->mutator, 1);
     made.other = make_node(made.world->mutator, 2);
     made.node->left = made.other;

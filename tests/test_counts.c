@@ -38,13 +38,9 @@ static void put_values(struct world *world)
  * it grow, and it was never made smaller. */
 static void ephemerons_are_counted_once(void **state)
 {
-    gc_options options = test_options();
-    struct world *world;
+    struct world *world = make_exact("stress=tiny-stack");
 
     (void)state;
-    options.stacks = GC_STACKS_EXACT;
-    options.settings = "stress=tiny-stack";
-    world = world_make(&options);
     make_ephemerons(world);
     put_values(world);
     for (int i = 0; i < 4; i++) {

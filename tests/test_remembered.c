@@ -450,11 +450,7 @@ static void what_the_old_set_has_no_room_for_is_found_in_its_block(void **state)
 
 static int prefetch_setup(void **state)
 {
-    gc_options options = test_options();
-
-    options.stacks = GC_STACKS_EXACT;
-    options.settings = "stress=prefetch";
-    *state = world_make(&options);
+    *state = make_exact("stress=prefetch");
     return 0;
 }
 

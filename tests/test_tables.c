@@ -206,13 +206,9 @@ static void make_wide(struct world *world, uint64_t value)
  * while their pages are put aside. */
 static void pages_met_again_are_put_aside_once(void **state)
 {
-    gc_options options = test_options();
-    struct world *world;
+    struct world *world = make_exact("stress=tiny-stack");
 
     (void)state;
-    options.stacks = GC_STACKS_EXACT;
-    options.settings = "stress=tiny-stack";
-    world = world_make(&options);
     world->root[2] = gc_table_create(world->mutator, GC_TABLE_WEAK_KEYS, NULL, NULL, NULL);
     world->root[0] = world->root[3] = make_node(world->mutator, 0);
     for (uint64_t link = 1; link <= LINKS; link++) {

@@ -10,14 +10,19 @@
 
 #include <string.h>
 
-static struct world *make_tagged_world(uint8_t tags, gc_stacks stacks)
+static struct world *make_world_under(const char *settings, uint8_t tags, gc_stacks stacks)
 {
     gc_options options = test_options();
 
     options.stacks = stacks;
     options.reference_tags = tags;
-    options.settings = "stress=evacuate-all";
+    options.settings = settings;
     return world_make(&options);
+}
+
+static struct world *make_tagged_world(uint8_t tags, gc_stacks stacks)
+{
+    return make_world_under("stress=evacuate-all", tags, stacks);
 }
 
 static bool is_reference_tag(uint8_t tags, unsigned tag)
@@ -427,22 +432,13 @@ static void tables_are_whole_whatever_the_set(void **state)
     }
 }
 
-static struct world *make_collecting_world(uint8_t tags)
-{
-    gc_options options = test_options();
-
-    options.stacks = GC_STACKS_EXACT;
-    options.reference_tags = tags;
-    options.settings = "stress=evacuate-all+collect";
-    return world_make(&options);
-}
-
 /* Arguments are kept while something is made for them, and are where they are then. */
 static void arguments_are_kept_whatever_the_set(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < GC_COUNT(sets); i++) {
-        struct world *world = make_collecting_world(sets[i]);
+        struct world *world =
+            make_world_under("stress=evacuate-all+collect", sets[i], GC_STACKS_EXACT);
         gc_mutator *m = world->mutator;
         const gc_ephemeron *ephemeron;
         const gc_weakref *weakref;

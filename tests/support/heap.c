@@ -53,29 +53,36 @@ void world_free(struct world *world)
     free(world);
 }
 
-static int setup(void **state, gc_stacks stacks, const char *settings)
+static struct world *make_world(gc_stacks stacks, const char *settings)
 {
     gc_options options = test_options();
 
     options.stacks = stacks;
     options.settings = settings;
-    *state = world_make(&options);
-    return 0;
+    return world_make(&options);
+}
+
+struct world *make_exact(const char *settings)
+{
+    return make_world(GC_STACKS_EXACT, settings);
 }
 
 int exact_setup(void **state)
 {
-    return setup(state, GC_STACKS_EXACT, NULL);
+    *state = make_exact(NULL);
+    return 0;
 }
 
 int ambiguous_setup(void **state)
 {
-    return setup(state, GC_STACKS_AMBIGUOUS, NULL);
+    *state = make_world(GC_STACKS_AMBIGUOUS, NULL);
+    return 0;
 }
 
 int moving_setup(void **state)
 {
-    return setup(state, GC_STACKS_EXACT, "stress=evacuate-all");
+    *state = make_exact("stress=evacuate-all");
+    return 0;
 }
 
 int world_teardown(void **state)

@@ -40,6 +40,9 @@ gc_options test_options(void);
 struct world *world_make(const gc_options *options);
 void world_free(struct world *world);
 
+/* With test_options, exact stacks and these settings (may be NULL). */
+struct world *make_exact(const char *settings);
+
 /* For cmocka_unit_test_setup_teardown; the world is in *state. In a moving
  * world (stress=evacuate-all, exact stacks) each collection moves all that it
  * condemns but large objects and what is pinned. */
