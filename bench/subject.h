@@ -77,7 +77,7 @@ enum { SUBJECT_COLLECTS = 1, SUBJECT_DROPS = 0 };
 #define TYPE_STRUCT(name, ...)                              \
     static const uint32_t name##_offsets[] = {__VA_ARGS__}; \
     static const gc_type name##_type = GC_TYPE_STRUCT(#name, name, name##_offsets)
-#define TYPE_LEAF(name) static const gc_type name##_type = GC_TYPE_LEAF(#name, name)
+#define TYPE_LEAF(name) static const gc_type name##_type = GC_TYPE_LEAF_UNZEROED(#name, name)
 /* A struct that ends in an array of references. */
 #define TYPE_TRAILING(name, ...)                            \
     static const uint32_t name##_offsets[] = {__VA_ARGS__}; \
@@ -96,7 +96,9 @@ static inline void *new_references(subject *s, size_t count)
 
 static inline void *new_bytes(subject *s, size_t bytes)
 {
-    return subject_need(gc_alloc_array(s, &gc_type_bytes, bytes));
+    static const gc_type type = GC_TYPE_LEAF_ARRAY_UNZEROED("bytes", unsigned char);
+
+    return subject_need(gc_alloc_array(s, &type, bytes));
 }
 
 #define DROP(s, object) ((void)(s), (void)(object))

@@ -182,6 +182,21 @@ static void limit_past_run(struct seeded *s)
     s->world->mutator->fast.limit += 8;
 }
 
+static void zeroed_past_what_is(struct seeded *s)
+{
+    gc_mutator *mutator = s->world->mutator;
+
+    mutator->fast.zeroed = mutator->zeroed + 2 * GC_HEADER_BYTES;
+}
+
+static void zeroed_past_run(struct seeded *s)
+{
+    gc_mutator *mutator = s->world->mutator;
+
+    mutator->zeroed = mutator->run.end + 8;
+    mutator->fast.zeroed = mutator->zeroed + GC_HEADER_BYTES;
+}
+
 static void limit_past_watch(struct seeded *s)
 {
     gc_mutator *mutator = s->world->mutator;
@@ -253,6 +268,10 @@ static const struct corruption of_lists[] = {
      false},
     {"limit past the run", limit_past_run,
      "heap: a mutator allocates past its run, or past what it is to watch for (M1)", false},
+    {"zeroed past what is", zeroed_past_what_is,
+     "heap: a mutator allocates past its run, or past what it is to watch for (M1)", false},
+    {"zeroed past the run", zeroed_past_run,
+     "heap: a mutator allocates past its run, or past what it is to watch for (M1)", false},
     {"limit in spite of a watch", limit_past_watch,
      "heap: a mutator allocates past its run, or past what it is to watch for (M1)", false},
     {"room without a run", room_without_run, "heap: a mutator without a run has room (M2)", true},
@@ -264,7 +283,7 @@ static const struct corruption of_lists[] = {
 static void broken_lists_are_found_and_named(void **state)
 {
     (void)state;
-    assert_all_found(of_lists, GC_COUNT(of_lists), 29);
+    assert_all_found(of_lists, GC_COUNT(of_lists), 31);
 }
 
 int main(void)

@@ -38,7 +38,7 @@ extern "C" {
 
 /* Grows with each change of what the inline fast paths rely on; a program and
  * a library that disagree do not link. */
-#define gc_heap_create gc_heap_create_abi2
+#define gc_heap_create gc_heap_create_abi3
 
 typedef struct gc_heap gc_heap;     /* objects, roots, generations: one whole */
 typedef struct gc_handle gc_handle; /* a root slot that the heap owns */

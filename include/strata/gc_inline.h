@@ -18,20 +18,22 @@ extern "C" {
 
 /* The first words of every gc_mutator. The next object's payload is to be at
  * `bump`; memory from its header on, up to GC_HEADER_BYTES before `limit`, is
- * zeroed and this thread's alone. `limit` is 0 when the slow path is wanted: a
- * stop is requested, or a stress mode watches each allocation. Another thread
- * may set it to 0 at any time, and read `bump`: so a header is written before
- * `bump` passes it. On most machines these atomic accesses are plain ones. */
+ * this thread's alone, and zeroed up to as much before `zeroed`, which may lie
+ * behind `bump`. Both are 0 when the slow path is wanted: a stop is requested, or
+ * a stress mode watches each allocation. Another thread may set them to 0 at any
+ * time, and read `bump`: so a header is written before `bump` passes it. On most
+ * machines these atomic accesses are plain ones. */
 typedef struct gc_mutator_fast {
     uintptr_t bump;
     uintptr_t limit;
+    uintptr_t zeroed;
     gc_frame *frames;
 } gc_mutator_fast;
 
 /* An object's header is the word before it: the type in the low 48 bits, then
  * the log byte, then a byte of state that the collector owns. Bit 0 of the log
  * byte says that the next store of a reference must be noted. */
-enum { GC_LOG_OFFSET = -2, GC_LOG_ARMED = 1 };
+enum { GC_LOG_OFFSET = -2, GC_LOG_ARMED = 1, GC_ZEROED_HERE_BYTES = 64 };
 
 STRATA_API void *gc_alloc_slow(gc_mutator *mutator, const gc_type *type, size_t length);
 STRATA_API void gc_write_slow(gc_mutator *mutator, void *object, void *slot);
@@ -43,17 +45,43 @@ static inline gc_mutator_fast *gc_fast(gc_mutator *mutator)
     return (gc_mutator_fast *)(void *)mutator;
 }
 
+/* An object of a type that the compiler knows, and of few words, is zeroed where it
+ * is allocated: there the compiler leaves out what the program stores at once. Any
+ * other is bumped out of memory that was zeroed ahead; if it is not to be zeroed, as
+ * far as the compiler can tell, out of any. */
+#define GC_IS_ZEROED_HERE(type)                    \
+    (__builtin_constant_p((type)->object_bytes) && \
+     (type)->object_bytes - 2 * GC_HEADER_BYTES < GC_ZEROED_HERE_BYTES && (type)->flags == 0)
+#define GC_STAYS_UNZEROED(type)                                                  \
+    (__builtin_constant_p((type)->flags) && (type)->flags == GC_TYPE_UNZEROED && \
+     (type)->kind == GC_KIND_LEAF)
+
+/* Up to where the next object may end. */
+static inline uintptr_t gc_fast_end(const gc_mutator_fast *fast, bool unzeroed)
+{
+    return __atomic_load_n(unzeroed ? &fast->limit : &fast->zeroed, __ATOMIC_RELAXED);
+}
+
 static inline void *gc_alloc(gc_mutator *mutator, const gc_type *type)
 {
     gc_mutator_fast *fast = gc_fast(mutator);
-    uintptr_t object = fast->bump;
-    uintptr_t next = object + type->object_bytes;
+    void *object = (void *)fast->bump;
+    uintptr_t next = fast->bump + type->object_bytes;
 
-    if (__builtin_expect(next > __atomic_load_n(&fast->limit, __ATOMIC_RELAXED), 0))
-        return gc_alloc_slow(mutator, type, 0);
-    ((uint64_t *)object)[-1] = (uint64_t)(uintptr_t)type;
-    __atomic_store_n(&fast->bump, next, __ATOMIC_RELEASE);
-    return (void *)object;
+    if (__builtin_expect(
+            next > gc_fast_end(fast, GC_IS_ZEROED_HERE(type) || GC_STAYS_UNZEROED(type)), 0)) {
+        object = gc_alloc_slow(mutator, type, 0);
+        if (!GC_IS_ZEROED_HERE(type) || object == NULL)
+            return object;
+    } else {
+        if (object == NULL)
+            __builtin_unreachable();
+        ((uint64_t *)object)[-1] = (uint64_t)(uintptr_t)type;
+        __atomic_store_n(&fast->bump, next, __ATOMIC_RELEASE);
+    }
+    if (GC_IS_ZEROED_HERE(type))
+        memset(object, 0, type->object_bytes - GC_HEADER_BYTES);
+    return object;
 }
 
 /* An array's length stands before its header, shifted by two and tagged with
@@ -64,13 +92,14 @@ static inline void *gc_alloc_array(gc_mutator *mutator, const gc_type *type, siz
     uintptr_t object = fast->bump + sizeof(uint64_t);
     size_t bytes;
 
-    if (__builtin_expect(length > GC_SMALL_BYTES || type->element_size == 0 || type->flags != 0 ||
-                             type->alignment != 8 || type->kind == GC_KIND_CONSERVATIVE,
+    if (__builtin_expect(length > GC_SMALL_BYTES || type->element_size == 0 ||
+                             (type->flags & ~GC_TYPE_UNZEROED) != 0 || type->alignment != 8 ||
+                             type->kind == GC_KIND_CONSERVATIVE,
                          0))
         return gc_alloc_slow(mutator, type, length);
     bytes = GC_OBJECT_BYTES(type->size + length * type->element_size);
     if (__builtin_expect(bytes > GC_SMALL_BYTES - sizeof(uint64_t) ||
-                             object + bytes > __atomic_load_n(&fast->limit, __ATOMIC_RELAXED),
+                             object + bytes > gc_fast_end(fast, GC_STAYS_UNZEROED(type)),
                          0))
         return gc_alloc_slow(mutator, type, length);
     ((uint64_t *)object)[-2] = (uint64_t)length << 2 | 2;

@@ -88,8 +88,8 @@ enum {
 #define GC_OBJECT_BYTES(size) (GC_HEADER_BYTES + ((size) < 8 ? 8 : (((size) + 7) & ~(size_t)7)))
 
 /* What makes the inline allocation path give way to the general one: the
- * object_bytes of a type that has an array part, a flag, an alignment above 8,
- * or more than GC_SMALL_BYTES; and of a conservative type. The inline path
+ * object_bytes of a type that has an array part, an alignment above 8, a flag other than
+ * GC_TYPE_UNZEROED, or more than GC_SMALL_BYTES; and of a conservative type. The inline path
  * would ignore all that; gc_verify finds instances that it misplaced. */
 #define GC_OUT_OF_LINE (SIZE_MAX / 2)
 
@@ -111,6 +111,19 @@ enum {
     {                                                                     \
         name, sizeof(type), GC_OUT_OF_LINE, NULL, NULL, NULL, NULL, 0, 0, \
             (uint32_t)sizeof(element), GC_KIND_LEAF, 0, 8, 0              \
+    }
+
+/* A struct, or an array of elements, without references, whose contents are undefined
+ * at birth: for what is written over at once. */
+#define GC_TYPE_LEAF_UNZEROED(name, type)                                                   \
+    {                                                                                       \
+        name, sizeof(type), GC_INLINE_BYTES(sizeof(type)), NULL, NULL, NULL, NULL, 0, 0, 0, \
+            GC_KIND_LEAF, GC_TYPE_UNZEROED, 8, 0                                            \
+    }
+#define GC_TYPE_LEAF_ARRAY_UNZEROED(name, element)                                        \
+    {                                                                                     \
+        name, 0, GC_OUT_OF_LINE, NULL, NULL, NULL, NULL, 0, 0, (uint32_t)sizeof(element), \
+            GC_KIND_LEAF, GC_TYPE_UNZEROED, 8, 0                                          \
     }
 
 /* A struct; `offsets` is an array of uint32_t: where its references are. */
@@ -171,7 +184,7 @@ enum {
             GC_KIND_CONSERVATIVE, GC_TYPE_AMBIGUOUS, 8, 0                                \
     }
 
-/* A type with flags or an alignment above 8 is written out field by field,
+/* A type with other flags, or an alignment above 8, is written out field by field,
  * with object_bytes = GC_OUT_OF_LINE. */
 
 /* Ready-made: bytes without references; an array of references; an array of

@@ -144,11 +144,26 @@ static void *take_from_run(const struct request *request)
 
     if (gc_mutator_room(mutator) < request->bytes + request->padding)
         return NULL;
+    gc_mutator_zero(mutator, request->bytes + request->padding);
     start = aligned(request, gc_mutator_bump(mutator));
     object = finish(request, start);
     gc_mutator_set_bump(mutator, start + request->bytes + GC_REDZONE_BYTES);
     if (GC_FORBIDS)
         gc_run_skip(&mutator->run, GC_REDZONE_BYTES);
+    return object;
+}
+
+/* Where the open run has room, the inline path lacked but zeroed memory. The first
+ * object of a run is no reason to zero more than it: where compilers know the types,
+ * nothing else needs it. */
+static void *take_zeroing_ahead(const struct request *request)
+{
+    void *object = take_from_run(request);
+
+    if (object != NULL) {
+        gc_mutator_zero_rest(request->mutator);
+        gc_mutator_set_limit(request->mutator);
+    }
     return object;
 }
 
@@ -461,7 +476,7 @@ void *gc_alloc_slow(gc_mutator *mutator, const gc_type *type, size_t length)
     if (gc_mutator_watching(mutator))
         gc_heap_attend(mutator);
     if (!is_large(&request) && block_kind(type) == GC_BLOCK_SMALL) {
-        object = take_from_run(&request);
+        object = take_zeroing_ahead(&request);
         if (object == NULL && gc_mutator_advance(mutator, &request.heap->collector.spaces))
             object = take_from_run(&request);
         if (object == NULL)

@@ -59,14 +59,14 @@ static bool fills(const gc_mutator *mutator, const struct gc_tables *tables, uin
     return block >= mutator->run.block && block < gc_run_end_block(tables, &mutator->run);
 }
 
-/* The other thread's mutator that fills the block, or NULL. */
-static const gc_mutator *filler_of(const gc_heap *heap, uint32_t block)
+/* The mutator that fills the block, or NULL. */
+static gc_mutator *filler_of(const gc_heap *heap, uint32_t block)
 {
-    const gc_mutator *mutator = heap->collector.world.mutators;
+    gc_mutator *mutator = heap->collector.world.mutators;
 
     while (mutator != NULL && !fills(mutator, &heap->collector.tables, block))
         mutator = mutator->next;
-    return mutator != NULL && mutator->thread != gc_os_thread() ? mutator : NULL;
+    return mutator;
 }
 
 /* Of what another thread fills, only what it has passed can be looked at (M3). */
@@ -83,15 +83,20 @@ static uintptr_t object_among(struct gc_tables *tables, const gc_mutator *filler
 uintptr_t gc_heap_object_at(gc_heap *heap, uintptr_t word)
 {
     struct gc_tables *tables = gc_heap_tables(heap);
-    const gc_mutator *filler;
+    gc_mutator *filler;
     uintptr_t object;
 
     if (!gc_in_range(tables, word - 1))
         return 0;
     gc_heap_lock(heap);
     filler = filler_of(heap, gc_block_of(tables, word - 1));
-    object =
-        filler == NULL ? gc_object_containing(tables, word) : object_among(tables, filler, word);
+    if (filler != NULL && filler->thread != gc_os_thread()) {
+        object = object_among(tables, filler, word);
+    } else {
+        if (filler != NULL)
+            gc_mutator_zero_rest(filler);
+        object = gc_object_containing(tables, word);
+    }
     gc_heap_unlock(heap);
     return object;
 }
@@ -120,6 +125,7 @@ static void visit_blocks(struct gc_collector *collector, struct visiting *visiti
 
 static bool visit_stopped(gc_mutator *mutator, void *data)
 {
+    gc_world_zero_rests(mutator->world);
     gc_world_loosen(mutator);
     visit_blocks(&mutator->heap->collector, data);
     gc_world_tighten(mutator);

@@ -172,6 +172,7 @@ size_t gc_verify_heap(struct gc_collector *collector)
 static bool verify_stopped(gc_mutator *mutator, void *faults)
 {
     gc_close_births(&mutator->heap->collector);
+    gc_world_zero_rests(mutator->world);
     *(size_t *)faults = gc_verify_heap(&mutator->heap->collector);
     return true;
 }

@@ -143,13 +143,16 @@ static void verify_mutators(struct gc_verifier *verifier, struct runs *runs)
     for (; mutator != NULL; mutator = mutator->next) {
         bool is_open = mutator->run.block != GC_NO_BLOCK;
         uintptr_t limit = __atomic_load_n(&mutator->fast.limit, __ATOMIC_RELAXED);
+        uintptr_t zeroed = __atomic_load_n(&mutator->fast.zeroed, __ATOMIC_RELAXED);
+        uintptr_t known = mutator->zeroed + GC_HEADER_BYTES;
         uintptr_t due = is_open ? mutator->run.end + GC_HEADER_BYTES : GC_NO_LIMIT;
 
         if (is_open)
             verify_run(verifier, &mutator->run, gc_mutator_bump(mutator), runs);
         else if (gc_mutator_bump(mutator) != 0)
             gc_fault_heap(verifier, "a mutator without a run has room (M2)");
-        if (limit != 0 && (gc_mutator_watching(mutator) != 0 || limit != due))
+        if ((limit | zeroed) != 0 && (gc_mutator_watching(mutator) != 0 || limit != due ||
+                                      zeroed > limit || (is_open && zeroed > known)))
             gc_fault_heap(verifier, "a mutator allocates past its run, or past what it is to "
                                     "watch for (M1)");
         if (mutator->log_count > GC_MUTATOR_LOG)

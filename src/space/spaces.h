@@ -26,7 +26,7 @@ struct gc_generation {
 };
 
 /* A run of free lines that is being filled: from `bump` to `limit` is room.
- * Mutators' runs are zeroed and stay unparsed; where several allocate, one may go
+ * Mutators' runs stay unparsed; where several allocate, one may go
  * on over free blocks side by side, which its thread opens one after another
  * without the lock. Collectors' runs stay unparsed in a block that was wholly
  * free, and are recorded at their end in a hole. */
@@ -101,15 +101,14 @@ static inline uint32_t gc_run_end_block(const struct gc_tables *tables, const st
 bool gc_young_run_next(struct gc_spaces *spaces, struct gc_run *run, enum gc_block_kind kind,
                        size_t bytes);
 
-/* Zeroes the room of a mutator's run that is open. That of one thread is of no
- * concern to others, so this needs no lock. */
+/* Zeroes the room of a run that is open, all of it. */
 void gc_run_zero(const struct gc_run *run);
 
 /* Opens the next block of a run that goes on, to be zeroed; false if there is
  * none. Its thread's own, without the lock. */
 bool gc_young_run_advance(const struct gc_spaces *spaces, struct gc_run *run);
 
-/* Ends a mutator's run; what it leaves is zeroed and is skipped. */
+/* Ends a mutator's run; what it leaves, which is zeroed, is skipped. */
 void gc_young_run_close(struct gc_spaces *spaces, struct gc_run *run);
 
 /* The same where no collection follows: blocks that were not opened are for others. */

@@ -152,7 +152,7 @@ static void request(struct gc_world *world, struct gc_mutator *stopper)
         if (mutator == stopper)
             continue;
         before = __atomic_fetch_or(&mutator->watching, GC_WATCH_STOP, __ATOMIC_SEQ_CST);
-        __atomic_store_n(&mutator->fast.limit, 0, __ATOMIC_SEQ_CST);
+        gc_mutator_go_slow(mutator);
         if (before & GC_WATCH_PARKED)
             continue;
         __atomic_add_fetch(&world->pending, 1, __ATOMIC_RELAXED);
@@ -267,6 +267,12 @@ bool gc_world_stop(struct gc_mutator *mutator, gc_stopped_fn *act, void *data)
 
 /* In no other heap: there the thread would have to wait for who has stopped it,
  * who may be waiting for this one. Nobody asks the stopper to stop. */
+void gc_world_zero_rests(struct gc_world *world)
+{
+    for (struct gc_mutator *mutator = world->mutators; mutator != NULL; mutator = mutator->next)
+        gc_mutator_zero_rest(mutator);
+}
+
 void gc_world_loosen(struct gc_mutator *stopper)
 {
     bool unparked;

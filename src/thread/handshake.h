@@ -75,6 +75,10 @@ void gc_world_leave(struct gc_mutator *mutator);
 typedef bool gc_stopped_fn(struct gc_mutator *mutator, void *data);
 bool gc_world_stop(struct gc_mutator *mutator, gc_stopped_fn *act, void *data);
 
+/* Within `act`, before blocks are parsed that mutators fill: what is left of them is
+ * zeroed. */
+void gc_world_zero_rests(struct gc_world *world);
+
 /* Within `act`, around calls of the embedder's that may use the heap, and no
  * other: the thread's mutator runs and the lock is given, but the others stay
  * stopped. */

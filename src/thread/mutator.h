@@ -6,14 +6,15 @@
  * Its own thread alone reads and writes what is not said to be shared, unless it
  * is stopped or parked: then whoever has the heap's lock may.
  *
- * M1  With nothing to watch for, fast.limit is the run's end; else, and in a
- *     build that forbids (memory/forbid.h), it is 0, so that each allocation and
- *     each safepoint takes the slow path. Suspended between a change of
- *     `watching` and that of the limit.
- * M2  fast.bump lies in the open run, and both words are GC_HEADER_BYTES ahead of
+ * M1  With nothing to watch for, fast.limit is the run's end, and fast.zeroed no
+ *     further than `zeroed`; else, and in a build that forbids (memory/forbid.h),
+ *     both are 0, so that each allocation and each safepoint takes the slow path.
+ *     Suspended between a change of `watching` and that of the limit.
+ * M2  fast.bump lies in the open run, and all three words are GC_HEADER_BYTES ahead of
  *     the addresses that they stand for; GC_NO_ROOM and GC_NO_LIMIT if none is open.
  * M3  What lies between the run's beginning and fast.bump is objects whose
  *     headers are written, so that another thread can walk them.
+ * M4  From fast.bump up to `zeroed` the run is zeroed.
  */
 #ifndef STRATA_MUTATOR_H
 #define STRATA_MUTATOR_H
@@ -57,6 +58,8 @@ struct gc_mutator {
     struct gc_mutator *next_of_thread;
     struct gc_run run; /* shared; changed under the lock, but its end, `skipped` and bump, which is
                           stale, by its thread without it */
+    uintptr_t zeroed;  /* how far the run is; changed by its thread, or under the lock in a stop */
+    bool is_cold;      /* the run is gen2's: its memory has left the cache */
     uintptr_t thread;
     uintptr_t stack_base;           /* of the stack it runs on: highest address, exclusive */
     uintptr_t home_base;            /* the same of the thread's own */
@@ -126,12 +129,20 @@ static inline size_t gc_mutator_unused(const struct gc_mutator *mutator)
 
 /* Opens the mutator's next run, of at least `bytes`, with its bytes undefined;
  * false if there is none. The lock is held; then, without it, gc_mutator_open
- * lets the inline path use the run. */
+ * lets the inline path use the run. Nothing of it is zeroed then, unless it is cold:
+ * zeroing so much at once fetches it faster than the program's stores would. */
 bool gc_mutator_refill(struct gc_mutator *mutator, struct gc_spaces *spaces, size_t bytes);
 void gc_mutator_open(struct gc_mutator *mutator);
 
 /* Opens the run's next block, without the lock; false if it has none. */
 bool gc_mutator_advance(struct gc_mutator *mutator, const struct gc_spaces *spaces);
+
+/* Zeroes what is not yet of the run's next `bytes`, or of all if they are fewer. */
+void gc_mutator_zero(struct gc_mutator *mutator, size_t bytes);
+
+/* Zeroes what is left of the block that is being filled: then it can be parsed (T4).
+ * By its thread, or where that is stopped. */
+void gc_mutator_zero_rest(struct gc_mutator *mutator);
 
 /* Takes the run away: before a collection. */
 void gc_mutator_retire_run(struct gc_mutator *mutator, struct gc_spaces *spaces);
@@ -152,6 +163,13 @@ static inline unsigned gc_mutator_watching(const struct gc_mutator *mutator)
  * no longer for these. The first may be called by any thread that has the lock. */
 void gc_mutator_watch(struct gc_mutator *mutator, unsigned reasons);
 void gc_mutator_unwatch(struct gc_mutator *mutator, unsigned reasons);
+
+/* Every allocation takes the slow path from now on; by any thread. */
+static inline void gc_mutator_go_slow(struct gc_mutator *mutator)
+{
+    __atomic_store_n(&mutator->fast.zeroed, 0, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&mutator->fast.limit, 0, __ATOMIC_SEQ_CST);
+}
 
 /* Makes M1 true. */
 void gc_mutator_set_limit(struct gc_mutator *mutator);

@@ -57,6 +57,7 @@ void gc_mutator_park(struct gc_mutator *mutator)
     struct gc_world *world = mutator->world;
     unsigned before = __atomic_fetch_or(&mutator->watching, GC_WATCH_PARKED, __ATOMIC_SEQ_CST);
 
+    __atomic_store_n(&mutator->fast.zeroed, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&mutator->fast.limit, 0, __ATOMIC_RELAXED);
     if (before & GC_WATCH_STOP) {
         gc_world_lock(world);

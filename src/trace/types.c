@@ -7,8 +7,9 @@
 
 size_t gc_inline_bytes(const gc_type *type)
 {
-    if (type->flags != 0 || type->alignment != GC_GRANULE_BYTES || type->element_size != 0 ||
-        type->kind == GC_KIND_CONSERVATIVE || type->size > GC_SMALL_BYTES)
+    if ((type->flags & ~GC_TYPE_UNZEROED) != 0 || type->alignment != GC_GRANULE_BYTES ||
+        type->element_size != 0 || type->kind == GC_KIND_CONSERVATIVE ||
+        type->size > GC_SMALL_BYTES)
         return GC_OUT_OF_LINE;
     return GC_INLINE_BYTES(type->size);
 }
