@@ -33,12 +33,25 @@ typedef struct gc_mutator_fast {
 /* An object's header is the word before it: the type in the low 48 bits, then
  * the log byte, then a byte of state that the collector owns. Bit 0 of the log
  * byte says that the next store of a reference must be noted. */
-enum { GC_LOG_OFFSET = -2, GC_LOG_ARMED = 1, GC_ZEROED_HERE_BYTES = 64 };
+enum {
+    GC_LOG_OFFSET = -2,
+    GC_LOG_ARMED = 1,
+    GC_ZEROED_HERE_BYTES = 64,
+    GC_FETCHED_AHEAD_BYTES = 2048
+};
 
 STRATA_API void *gc_alloc_slow(gc_mutator *mutator, const gc_type *type, size_t length);
 STRATA_API void gc_write_slow(gc_mutator *mutator, void *object, void *slot);
 STRATA_API void gc_safepoint_slow(gc_mutator *mutator);
 STRATA_API void gc_frame_misnested(gc_mutator *mutator, gc_frame *frame);
+
+#if defined(__SANITIZE_THREAD__)
+#define GC_UNDER_TSAN_INLINE
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define GC_UNDER_TSAN_INLINE
+#endif
+#endif
 
 static inline gc_mutator_fast *gc_fast(gc_mutator *mutator)
 {
@@ -56,10 +69,24 @@ static inline gc_mutator_fast *gc_fast(gc_mutator *mutator)
     (__builtin_constant_p((type)->flags) && (type)->flags == GC_TYPE_UNZEROED && \
      (type)->kind == GC_KIND_LEAF)
 
-/* Up to where the next object may end. */
+/* Up to where the next object may end. A plain load is compared from memory; behind
+ * each follows an atomic store of `bump`, so no compiler keeps it for the next. */
 static inline uintptr_t gc_fast_end(const gc_mutator_fast *fast, bool unzeroed)
 {
-    return __atomic_load_n(unzeroed ? &fast->limit : &fast->zeroed, __ATOMIC_RELAXED);
+    const uintptr_t *end = unzeroed ? &fast->limit : &fast->zeroed;
+
+#ifdef GC_UNDER_TSAN_INLINE
+    return __atomic_load_n(end, __ATOMIC_RELAXED);
+#else
+    return *end;
+#endif
+}
+
+/* What will be allocated in a while: a nursery does not fit in the nearest caches. It
+ * may lie behind the run, where a prefetch is harmless. */
+static inline void gc_fetch_ahead(uintptr_t bump)
+{
+    __builtin_prefetch((const void *)(bump + GC_FETCHED_AHEAD_BYTES), 1);
 }
 
 static inline void *gc_alloc(gc_mutator *mutator, const gc_type *type)
@@ -78,6 +105,7 @@ static inline void *gc_alloc(gc_mutator *mutator, const gc_type *type)
             __builtin_unreachable();
         ((uint64_t *)object)[-1] = (uint64_t)(uintptr_t)type;
         __atomic_store_n(&fast->bump, next, __ATOMIC_RELEASE);
+        gc_fetch_ahead((uintptr_t)object);
     }
     if (GC_IS_ZEROED_HERE(type))
         memset(object, 0, type->object_bytes - GC_HEADER_BYTES);
