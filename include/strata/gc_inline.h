@@ -45,14 +45,6 @@ STRATA_API void gc_write_slow(gc_mutator *mutator, void *object, void *slot);
 STRATA_API void gc_safepoint_slow(gc_mutator *mutator);
 STRATA_API void gc_frame_misnested(gc_mutator *mutator, gc_frame *frame);
 
-#if defined(__SANITIZE_THREAD__)
-#define GC_UNDER_TSAN_INLINE
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define GC_UNDER_TSAN_INLINE
-#endif
-#endif
-
 static inline gc_mutator_fast *gc_fast(gc_mutator *mutator)
 {
     return (gc_mutator_fast *)(void *)mutator;
@@ -69,17 +61,13 @@ static inline gc_mutator_fast *gc_fast(gc_mutator *mutator)
     (__builtin_constant_p((type)->flags) && (type)->flags == GC_TYPE_UNZEROED && \
      (type)->kind == GC_KIND_LEAF)
 
-/* Up to where the next object may end. A plain load is compared from memory; behind
- * each follows an atomic store of `bump`, so no compiler keeps it for the next. */
-static inline uintptr_t gc_fast_end(const gc_mutator_fast *fast, bool unzeroed)
+/* Up to where the next object may end. The load is plain, so that it is compared from
+ * memory; behind each follows an atomic store of `bump`, or a call, so that no compiler
+ * keeps it for the next. */
+__attribute__((no_sanitize_thread)) static inline uintptr_t gc_fast_end(const gc_mutator_fast *fast,
+                                                                        bool unzeroed)
 {
-    const uintptr_t *end = unzeroed ? &fast->limit : &fast->zeroed;
-
-#ifdef GC_UNDER_TSAN_INLINE
-    return __atomic_load_n(end, __ATOMIC_RELAXED);
-#else
-    return *end;
-#endif
+    return unzeroed ? fast->limit : fast->zeroed;
 }
 
 /* What will be allocated in a while: a nursery does not fit in the nearest caches. It

@@ -146,6 +146,7 @@ GC_ALWAYS_INLINE uintptr_t gc_evacuate(struct gc_tracer *tracer, uintptr_t objec
 
     if (GC_FORBIDS || GC_UNLIKELY(end > run->limit)) /* GC_OUT_OF_LINE is more than any room */
         return gc_evacuate_odd(tracer, object, state);
+    gc_fetch_ahead(copy);
     run->bump = end;
     run->objects++;
     *gc_header(copy) = gc_header_of_copy(header);
