@@ -243,11 +243,6 @@ static bool was_apart; /* when they were made */
 
 static const uint32_t node_refs[] = {offsetof(struct node, left), offsetof(struct node, right)};
 
-static bool is_zeroed(const struct node *node)
-{
-    return node->left == NULL && node->right == NULL && node->value == 0;
-}
-
 static void make_pinned(gc_mutator *mutator)
 {
     static gc_type type = GC_TYPE_STRUCT("pinned", struct node, node_refs);
@@ -263,7 +258,7 @@ static void make_pinned(gc_mutator *mutator)
         struct node *node = gc_alloc(mutator, &type);
 
         assert_non_null(node);
-        assert_true(is_zeroed(node));
+        assert_true(is_zeroed(node, sizeof *node));
         assert_true(gc_is_object(mutator, node));
         assert_int_equal(
             gc_heap_tables(heap)->blocks[gc_block_of(gc_heap_tables(heap), (uintptr_t)node)].kind,

@@ -6,17 +6,6 @@
 
 #include <string.h>
 
-static bool is_zeroed(const void *start, size_t bytes)
-{
-    const unsigned char *at = start;
-
-    for (size_t i = 0; i < bytes; i++) {
-        if (at[i] != 0)
-            return false;
-    }
-    return true;
-}
-
 /* ---- Birth --------------------------------------------------------------- */
 
 /* Every round leaves its objects full of ones and drops them, so that the next

@@ -104,8 +104,6 @@ static void root_slots_follow_the_set_of_tags(void **state)
     }
 }
 
-/* The holder is reached by an ambiguous word, for its own tag, 0, may not be
- * one of the set's. */
 static void slots_of_frames_follow_the_set_of_tags(void **state)
 {
     (void)state;
@@ -127,6 +125,8 @@ static void slots_of_frames_follow_the_set_of_tags(void **state)
     }
 }
 
+/* The holder is reached by an ambiguous word, for its own tag, 0, may not be
+ * one of the set's. */
 static void fields_follow_the_set_of_tags(void **state)
 {
     (void)state;

@@ -32,15 +32,6 @@ static const gc_type aligned_type = {.name = "aligned",
                                      .kind = GC_KIND_LEAF,
                                      .alignment = 64};
 
-static bool is_zeroed(const void *start, size_t bytes)
-{
-    const unsigned char *at = start;
-
-    while (bytes > 0 && at[bytes - 1] == 0)
-        bytes--;
-    return bytes == 0;
-}
-
 /* Each is zeroed where it should be, then spoiled for whoever comes after. */
 static void *spoil(void *object, size_t bytes, bool zeroed)
 {
@@ -117,6 +108,14 @@ static size_t choose_way(size_t draw, bool any)
     return any ? draw % WAYS : known[draw % GC_COUNT(known)];
 }
 
+static struct world *make_with(const char *settings)
+{
+    gc_options options = plain_options(128 * KIB);
+
+    options.settings = settings;
+    return world_make(&options);
+}
+
 static void mix(struct world *world)
 {
     static ask_fn *const questions[] = {ask_where, ask_all, verify, leave_and_come_back,
@@ -139,20 +138,14 @@ static void mix(struct world *world)
 
 static void all_ways_in_any_order(void **state)
 {
-    gc_options options = plain_options(128 * KIB);
-
     (void)state;
-    options.settings = "check=deep";
-    mix(world_make(&options));
+    mix(make_with("check=deep"));
 }
 
 static void all_ways_where_objects_are_born_old(void **state)
 {
-    gc_options options = plain_options(128 * KIB);
-
     (void)state;
-    options.settings = "stress=pretenure,check=deep";
-    mix(world_make(&options));
+    mix(make_with("stress=pretenure,check=deep"));
 }
 
 /* As long as nothing else is allocated, nothing is zeroed but objects. */
@@ -184,14 +177,12 @@ static void known_types_need_nothing_zeroed_ahead(void **state)
 /* It has left the cache: all that is left of a run is zeroed at once. */
 static void what_is_born_old_is_zeroed_ahead(void **state)
 {
-    gc_options options = plain_options(MIB);
     struct world *world;
 
     (void)state;
     if (GC_FORBIDS)
         skip();
-    options.settings = "stress=pretenure";
-    world = world_make(&options);
+    world = make_with("stress=pretenure");
     make(world->mutator, 0, 0);
     assert_int_equal(world->mutator->zeroed, world->mutator->run.end);
     world_end(world);

@@ -5,7 +5,7 @@
 #include "memory/forbid.h"
 
 /* Either this thread sees a reason that another has added, or the other's store
- * of 0 comes later: all four accesses are in one order. */
+ * of 0 comes later: all these accesses are in one order. */
 void gc_mutator_set_limit(struct gc_mutator *mutator)
 {
     bool open = mutator->run.block != GC_NO_BLOCK;

@@ -214,6 +214,15 @@ static void count_if_of_type(void *object, void *data)
         census->count++;
 }
 
+bool is_zeroed(const void *start, size_t bytes)
+{
+    const unsigned char *at = start;
+
+    while (bytes > 0 && at[bytes - 1] == 0)
+        bytes--;
+    return bytes == 0;
+}
+
 size_t count_objects(gc_mutator *mutator, const gc_type *type)
 {
     struct census census = {type, 0};

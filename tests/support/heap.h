@@ -90,6 +90,8 @@ void make_garbage(gc_mutator *mutator, size_t bytes);
 
 /* ---- Questions ---------------------------------------------------------- */
 
+bool is_zeroed(const void *start, size_t bytes);
+
 /* How many objects of `type` the heap has, dead ones not yet reclaimed too. */
 size_t count_objects(gc_mutator *mutator, const gc_type *type);
 
