@@ -56,6 +56,9 @@ static inline uint64_t gc_bit_run(unsigned first, unsigned count)
     return (UINT64_MAX >> (-count & 63)) << first;
 }
 
+/* What is fetched at once, on most machines. */
+enum { GC_CACHE_LINE_BYTES = 64 };
+
 /* Always inline: gcc takes a function of a prefetch alone for one without effect,
  * and drops its calls. */
 GC_ALWAYS_INLINE void gc_prefetch(const void *address)

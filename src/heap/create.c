@@ -18,7 +18,7 @@ enum {
     LEAST_LANE = 1 << 10,       /* words */
     LIMIT_PER_WORKER = 1 << 20, /* bytes */
     FIRST_STACK = 32 << 10,     /* words of the mark stack committed at first, at most */
-    HUGE_FROM_BYTES = 32 << 20  /* heaps this large ask for huge pages */
+    HUGE_FROM_BYTES = 8 << 20   /* heaps this large ask for huge pages */
 };
 
 /* What all lanes have committed, or may. */

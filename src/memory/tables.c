@@ -210,17 +210,32 @@ static void record_start(uintptr_t object, void *data)
     gc_bit_set(tables->starts, gc_granule_of(tables, object));
 }
 
+/* A run that is settled has left the nearest cache; what long objects hold may stay
+ * where it is. */
+enum { FETCHED_AHEAD_BYTES = 1024, LONG_BYTES = 256 };
+
+GC_ALWAYS_INLINE uintptr_t fetch_ahead(uintptr_t fetched, uintptr_t at)
+{
+    for (; fetched < at + FETCHED_AHEAD_BYTES; fetched += GC_CACHE_LINE_BYTES)
+        gc_prefetch((const void *)fetched);
+    return fetched;
+}
+
 /* Records starts and lines; `settled` may be NULL. */
 GC_ALWAYS_INLINE void record_run(struct gc_tables *tables, uintptr_t from, uintptr_t to,
                                  gc_settled_fn *settled, void *data)
 {
-    uintptr_t object, at = from;
+    uintptr_t object, at = from, fetched = from;
 
     while (at < to) {
         uintptr_t start = at;
 
+        if (settled != NULL)
+            fetched = fetch_ahead(fetched, at);
         if (!next_object(&at, &object))
             continue;
+        if (at - start > LONG_BYTES)
+            fetched = at + FETCHED_AHEAD_BYTES;
         record_start(object, tables);
         gc_lines_occupy(tables, start, at);
         if (settled != NULL)

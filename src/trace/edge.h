@@ -299,12 +299,23 @@ GC_ALWAYS_INLINE void gc_queue_object(struct gc_tracer *tracer, uintptr_t object
     gc_edge_waits(tracer, object);
 }
 
+/* What of an object its copy will need, but for its end if it is long. Old objects that
+ * are compacted have left the cache; the young may still be there. */
+GC_ALWAYS_INLINE void gc_prefetch_source(const struct gc_tracer *tracer, uintptr_t object)
+{
+    gc_prefetch(gc_header(object));
+    if (GC_UNLIKELY(tracer->compacting)) {
+        gc_prefetch((const void *)(object + GC_CACHE_LINE_BYTES - GC_HEADER_BYTES));
+        gc_prefetch((const void *)(object + 2 * GC_CACHE_LINE_BYTES - GC_HEADER_BYTES));
+    }
+}
+
 /* One to a condemned object, till what it touches is. */
 GC_ALWAYS_INLINE void gc_queue_edge(struct gc_tracer *tracer, void *slot, uintptr_t object,
                                     unsigned state)
 {
     if (gc_state_action(state) == GC_EVACUATE) {
-        gc_prefetch(gc_header(object));
+        gc_prefetch_source(tracer, object);
         gc_edge_waits(tracer, (uintptr_t)slot | GC_STACK_SLOT);
     } else if (GC_LIKELY(tracer->team == NULL) || !gc_queue_aside(tracer, object)) {
         gc_queue_object(tracer, object);
