@@ -72,6 +72,50 @@ static void where_much_is_live_it_grows_to_three_quarters_of_it(void **state)
     assert_int_equal(settled(1, 30, 1000 * mib), 64 * mib);
 }
 
+/* A full collection of 100 MiB that left so much, and what calls for the next one. */
+static size_t next_trigger(struct gc_pace *pace, gc_reason reason, size_t survived, size_t over)
+{
+    struct gc_pace_now now = {.generation = GC_OLD,
+                              .reason = reason,
+                              .condemned = 100 * mib,
+                              .survived = survived,
+                              .live_bytes = survived,
+                              .room_bytes = SIZE_MAX,
+                              .over_soft_limit = over != 0};
+
+    gc_pace_after(pace, &now);
+    return pace->trigger;
+}
+
+static void where_next_to_nothing_died_the_old_generation_may_grow_twice_as_much(void **state)
+{
+    struct gc_pace pace = start();
+
+    (void)state;
+    assert_in_range(next_trigger(&pace, GC_REASON_GROWTH, 90 * mib, 0), 134 * mib, 135 * mib);
+    assert_in_range(next_trigger(&pace, GC_REASON_GROWTH, 96 * mib, 0), 191 * mib, 192 * mib);
+    assert_in_range(next_trigger(&pace, GC_REASON_GROWTH, 94 * mib, 0), 140 * mib, 141 * mib);
+}
+
+/* Others come where nothing may have been allocated since the last. */
+static void only_collections_for_growth_tell_that(void **state)
+{
+    struct gc_pace pace = start();
+
+    (void)state;
+    assert_in_range(next_trigger(&pace, GC_REASON_REQUESTED, 100 * mib, 0), 149 * mib, 150 * mib);
+    assert_in_range(next_trigger(&pace, GC_REASON_GROWTH, 100 * mib, 0), 199 * mib, 200 * mib);
+    assert_in_range(next_trigger(&pace, GC_REASON_LIMIT, 40 * mib, 0), 79 * mib, 80 * mib);
+}
+
+static void above_the_soft_limit_growth_stays_small(void **state)
+{
+    struct gc_pace pace = start();
+
+    (void)state;
+    assert_in_range(next_trigger(&pace, GC_REASON_GROWTH, 100 * mib, 1), 114 * mib, 115 * mib);
+}
+
 /* What wraps would call for a collection soon. */
 static void growth_by_more_than_there_are_addresses_is_never_due(void **state)
 {
@@ -83,6 +127,10 @@ static void growth_by_more_than_there_are_addresses_is_never_due(void **state)
     pace.growth_percent = 4000000000;
     gc_pace_after(&pace, &now);
     assert_true(pace.trigger == SIZE_MAX);
+    now.reason = GC_REASON_GROWTH;
+    now.survived = now.live_bytes;
+    gc_pace_after(&pace, &now);
+    assert_true(pace.trigger == SIZE_MAX);
 }
 
 int main(void)
@@ -91,6 +139,9 @@ int main(void)
         cmocka_unit_test(where_all_dies_it_is_the_least_for_each_mutator),
         cmocka_unit_test(where_little_is_live_it_grows_to_8_mib_for_each_mutator),
         cmocka_unit_test(where_much_is_live_it_grows_to_three_quarters_of_it),
+        cmocka_unit_test(where_next_to_nothing_died_the_old_generation_may_grow_twice_as_much),
+        cmocka_unit_test(only_collections_for_growth_tell_that),
+        cmocka_unit_test(above_the_soft_limit_growth_stays_small),
         cmocka_unit_test(growth_by_more_than_there_are_addresses_is_never_due),
     };
 

@@ -61,7 +61,8 @@ typedef struct gc_options {
     size_t nursery_max;        /* bytes; default a quarter of the hard limit, at most 64 MiB */
     uint32_t threshold1;       /* gen0 collections between those of gen1, at most; default 8 */
     uint32_t threshold2;       /* gen1 collections between those of gen2, at least; default 2 */
-    uint32_t growth_percent;   /* growth of the old generation before a collection; default 75 */
+    uint32_t growth_percent;   /* growth of the old generation before a collection, doubled
+                                  where the last found next to nothing dead; default 75 */
     uint32_t gc_share_percent; /* of the time, spent collecting near the hard limit: from there on
                                   what finds no room gets NULL without a full collection;
                                   default 90 */

@@ -192,26 +192,21 @@ static void account_failures(struct gc_collector *collector)
 
 /* ---- What comes next ---- */
 
-static void pace(struct gc_collector *collector, unsigned generation, size_t young_before,
-                 size_t middle_before, bool all_promoted)
+/* `now` says what was collected; what is left of it is added here. */
+static void pace(struct gc_collector *collector, struct gc_pace_now now)
 {
     const struct gc_trace_counts *counts = &collector->tracer.counts;
-    size_t up = counts->bytes[GC_MIDDLE] + counts->bytes[GC_YOUNG];
-    struct gc_pace_now now = {.generation = generation,
-                              .handed_bytes = collector->spaces.handed_bytes,
-                              .young_survived = up,
-                              .young_before = young_before,
-                              .middle_before = middle_before,
-                              .middle_survived = counts->bytes[GC_OLD],
-                              .middle_passed = collector->passed_middle,
-                              .all_promoted = all_promoted,
-                              .live_bytes = gc_live_bytes(collector),
-                              .allocating = collector->allocating,
-                              .external_bytes = collector->external_bytes,
-                              .room_bytes = gc_blocks_room(&collector->blocks, GC_FOR_MUTATOR),
-                              .over_soft_limit =
-                                  gc_blocks_committed(&collector->blocks) > collector->soft_limit};
 
+    now.survived = counts->moved_bytes + counts->in_place_bytes;
+    now.handed_bytes = collector->spaces.handed_bytes;
+    now.young_survived = counts->bytes[GC_MIDDLE] + counts->bytes[GC_YOUNG];
+    now.middle_survived = counts->bytes[GC_OLD];
+    now.middle_passed = collector->passed_middle;
+    now.live_bytes = gc_live_bytes(collector);
+    now.allocating = collector->allocating;
+    now.external_bytes = collector->external_bytes;
+    now.room_bytes = gc_blocks_room(&collector->blocks, GC_FOR_MUTATOR);
+    now.over_soft_limit = gc_blocks_committed(&collector->blocks) > collector->soft_limit;
     collector->stats.allocated_bytes += collector->spaces.handed_bytes;
     collector->spaces.handed_bytes = 0;
     collector->external_since = 0;
@@ -266,7 +261,7 @@ static void promote_all(struct gc_collector *collector, const struct gc_request 
 
     gc_promote_all(collector);
     reach(collector, GC_PHASE_STOPPED);
-    pace(collector, GC_MIDDLE, 0, 0, true);
+    pace(collector, (struct gc_pace_now){.generation = GC_MIDDLE, .all_promoted = true});
     report(collector, request, condemned, started);
     account(collector);
     reach(collector, GC_PHASE_SWEPT);
@@ -320,7 +315,11 @@ void gc_cycle_run(struct gc_collector *collector, const struct gc_request *reque
     gc_sweep(collector);
     gc_pin_again(collector);
 
-    pace(collector, request->generation, young, middle, false);
+    pace(collector, (struct gc_pace_now){.generation = request->generation,
+                                         .reason = request->reason,
+                                         .condemned = condemned,
+                                         .young_before = young,
+                                         .middle_before = middle});
     decommit(collector, request, condemned);
     report(collector, request, condemned, started);
     account_failures(collector);

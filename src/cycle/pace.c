@@ -25,6 +25,8 @@ enum {
     SLACK_BYTES = 4 << 20,      /* growth that is always allowed, */
     SLACK_NURSERY = 8 << 20,    /* and a nursery, for each mutator that allocates */
     LEAST_EXTERNAL = 64 << 20,  /* bytes charged that call for a collection, at least */
+    ONLY_GROWS_PERCENT = 95,    /* survival from which collections for growth gain nothing: */
+    ONLY_GROWS_TIMES = 2,       /* the next waits so many times as long */
     PRETENURE_BYTES = 16 << 20, /* live, from which a visit to the young is worth sparing */
     SOFT_GROWTH_PERCENT = 15
 };
@@ -56,6 +58,7 @@ void gc_pace_start(struct gc_pace *pace)
     pace->nursery = pace->nursery_fixed != 0 ? pace->nursery_fixed : pace->nursery_min;
     pace->count1 = pace->count2 = 0;
     pace->live_full = 0;
+    pace->only_grows = false;
     pace->patience = LEAST_PATIENCE;
     pace->patience_left = pace->lasting_run = 0;
     pace->is_lasting = false;
@@ -152,11 +155,25 @@ static void note_survival(struct gc_pace *pace, const struct gc_pace_now *now)
             now->middle_before < least ? 0 : percent_in(now->middle_survived, now->middle_before);
 }
 
+/* By how much what is live may grow. A program that builds its data loses nothing to a
+ * collection that does not come; what dies after that is found a little later, once. */
+static uint32_t growth_for(const struct gc_pace *pace, const struct gc_pace_now *now)
+{
+    if (now->over_soft_limit)
+        return SOFT_GROWTH_PERCENT;
+    if (!pace->only_grows || pace->growth_percent > UINT32_MAX / ONLY_GROWS_TIMES)
+        return pace->growth_percent;
+    return pace->growth_percent * ONLY_GROWS_TIMES;
+}
+
 void gc_pace_after(struct gc_pace *pace, const struct gc_pace_now *now)
 {
     size_t held = saturating_add(now->live_bytes, now->external_bytes);
-    uint32_t growth = now->over_soft_limit ? SOFT_GROWTH_PERCENT : pace->growth_percent;
+    uint32_t growth;
 
+    if (now->generation == GC_OLD && now->reason == GC_REASON_GROWTH)
+        pace->only_grows = now->survived > percent_of(now->condemned, ONLY_GROWS_PERCENT);
+    growth = growth_for(pace, now);
     if (now->generation == GC_YOUNG) {
         pace->count1++;
     } else if (now->generation == GC_MIDDLE) {

@@ -25,6 +25,7 @@ struct gc_pace {
     bool is_pressed;              /* more than the soft limit is held */
     size_t live_full;             /* bytes, outside ones included, that the last full one left */
     size_t trigger;               /* ... at which the next full one comes */
+    bool only_grows;              /* the last that growth called for found next to none dead */
     unsigned survival_percent[2]; /* of gen0 and gen1, at their last collection */
     unsigned middle_passes;       /* collections in a row that promoted gen1 unvisited */
     unsigned lasting_run;         /* collections in a row that nearly all survived */
@@ -36,6 +37,9 @@ struct gc_pace {
 /* What the heap holds when a collection is over. */
 struct gc_pace_now {
     unsigned generation;   /* collected */
+    gc_reason reason;      /* why */
+    size_t condemned;      /* bytes of what it looked at */
+    size_t survived;       /* ... and of what of that lives */
     size_t handed_bytes;   /* to mutators before it */
     size_t young_before;   /* gen0's bytes before it */
     size_t young_survived; /* ... and after, wherever they are */
