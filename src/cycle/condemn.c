@@ -19,7 +19,7 @@ enum {
     SPARSE_BYTES = 4 << 20,            /* that are never worth a second collection */
     PINNED_ROOM_LINES = GC_BLOCK_LINES / 4,
     MOST_PASSES = 3,  /* collections of gen1 in a row that promote it unvisited */
-    COMPACT_SHARE = 4 /* the part of gen2 that may be copied out of less sparse blocks */
+    COMPACT_SHARE = 16 /* the part of gen2 that may be copied out of less sparse blocks */
 };
 
 static void set_state(struct gc_tables *tables, uint32_t first, uint32_t count, uint8_t state)

@@ -252,6 +252,15 @@ static size_t chunk_with_small(struct gc_blocks *blocks)
     return SIZE_MAX;
 }
 
+/* The page of a block's marks is had from the system now, and not all of them in the
+ * pause of a full collection. */
+static void touch_marks(const struct gc_tables *tables, uint32_t block)
+{
+    volatile uint64_t *marks = gc_block_bits(tables->marks, block);
+
+    *marks = 0;
+}
+
 uint32_t gc_block_take(struct gc_blocks *blocks, enum gc_taker taker)
 {
     size_t index = chunk_with_small(blocks);
@@ -266,10 +275,12 @@ uint32_t gc_block_take(struct gc_blocks *blocks, enum gc_taker taker)
         blocks->small_hint = gc_min(blocks->small_hint, index);
     }
     block = gc_lowest_bit(blocks->chunks[index].free);
-    if (!(blocks->chunks[index].touched >> block & 1) &&
-        !make_room(blocks, GC_BLOCK_BYTES + blocks->table_bytes, taker)) {
-        close_if_free(&blocks->chunks[index]);
-        return GC_NO_BLOCK;
+    if (!(blocks->chunks[index].touched >> block & 1)) {
+        if (!make_room(blocks, GC_BLOCK_BYTES + blocks->table_bytes, taker)) {
+            close_if_free(&blocks->chunks[index]);
+            return GC_NO_BLOCK;
+        }
+        touch_marks(blocks->tables, block_index(index, block));
     }
     note_taken(blocks, index, block, 1, GC_BLOCK_BYTES);
     return block_index(index, block);
