@@ -18,7 +18,7 @@ enum {
     SCATTERED_PERCENT = 115,           /* its blocks' bytes of those of its objects */
     SPARSE_BYTES = 4 << 20,            /* that are never worth a second collection */
     PINNED_ROOM_LINES = GC_BLOCK_LINES / 4,
-    MOST_PASSES = 3,  /* collections of gen1 in a row that promote it unvisited */
+    MOST_PASSES = 3,   /* collections of gen1 in a row that promote it unvisited */
     COMPACT_SHARE = 16 /* the part of gen2 that may be copied out of less sparse blocks */
 };
 
