@@ -3,11 +3,14 @@
  * What a team of threads gains: full collections of heaps that hold the same, one
  * with a worker and one with two, in turn, so that what else the machine does
  * meets both. `team [MIB [ROUNDS [SHAPE]]]` prints the medians in milliseconds, by
- * phase, and how often as fast two are; for minor collections of 4 MiB with 2 %
+ * phase, and how often as fast two are. `apart` is what the machine allows: two heaps,
+ * which share nothing, each collected by one thread, one after the other and at once,
+ * which takes what is under `two` for both. For minor collections of 4 MiB with 2 %
  * survivors, in microseconds. See the phases in src/cycle/collector.h.
  */
 #include "heap/heap.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -241,31 +244,104 @@ static double median(double *values, size_t count)
     return values[count / 2];
 }
 
-static void print_figures(const char *name, size_t rounds)
+static void print_figure(const char *name, const char *what, enum figure figure, size_t rounds)
 {
-    for (int i = 0; i < FIGURES; i++) {
-        double ratios[MOST_ROUNDS], one, two;
+    double *one = samples[0][figure], *two = samples[1][figure], ratios[MOST_ROUNDS];
 
-        for (size_t k = 0; k < rounds; k++)
-            ratios[k] = samples[0][i][k] / samples[1][i][k];
-        one = median(samples[0][i], rounds);
-        two = median(samples[1][i], rounds);
-        printf("%-6s %-6s one %8.2f (least %8.2f)   two %8.2f (%8.2f)   %.2f\n", name,
-               figure_names[i], one, samples[0][i][0], two, samples[1][i][0],
-               median(ratios, rounds));
-    }
+    for (size_t k = 0; k < rounds; k++)
+        ratios[k] = one[k] / two[k];
+    median(one, rounds); /* sorts */
+    median(two, rounds);
+    printf("%-6s %-6s one %8.2f (least %8.2f)   two %8.2f (%8.2f)   %.2f\n", name, what,
+           one[rounds / 2], one[0], two[rounds / 2], two[0], median(ratios, rounds));
 }
 
-static void run_full(const char *name, void (*fill)(struct world *, size_t), size_t bytes,
-                     size_t rounds)
+static void print_figures(const char *name, size_t rounds)
+{
+    for (int i = 0; i < FIGURES; i++)
+        print_figure(name, figure_names[i], (enum figure)i, rounds);
+}
+
+typedef void fill_fn(struct world *world, size_t bytes);
+
+static void open_full(struct world *world, unsigned workers, fill_fn *fill, size_t bytes)
+{
+    open_world(world, workers, 0);
+    fill(world, bytes);
+    for (int i = 0; i < STEPS; i++)
+        gc_collect(world->mutator, GC_OLD, NULL);
+}
+
+/* ---- Two heaps that share nothing ---- */
+
+struct apart {
+    fill_fn *fill;
+    size_t bytes;
+    size_t rounds;
+    pthread_barrier_t turns;
+    double alone[2]; /* of this round, in milliseconds */
+};
+
+static double collect_ms(struct world *world)
+{
+    uint64_t start = time_ns(CLOCK_MONOTONIC);
+
+    gc_collect(world->mutator, GC_OLD, NULL);
+    return (double)(time_ns(CLOCK_MONOTONIC) - start) / 1e6;
+}
+
+/* Each alone, then both; the first of them notes how long that takes. */
+static void take_turns(struct apart *apart, unsigned which)
+{
+    struct world world;
+
+    open_full(&world, 1, apart->fill, apart->bytes);
+    for (size_t k = 0; k < apart->rounds; k++) {
+        uint64_t start;
+
+        for (unsigned turn = 0; turn < 2; turn++) {
+            pthread_barrier_wait(&apart->turns);
+            if (turn == which)
+                apart->alone[which] = collect_ms(&world);
+        }
+        pthread_barrier_wait(&apart->turns);
+        start = time_ns(CLOCK_MONOTONIC);
+        gc_collect(world.mutator, GC_OLD, NULL);
+        pthread_barrier_wait(&apart->turns);
+        if (which == 0) {
+            samples[0][ALL][k] = apart->alone[0] + apart->alone[1];
+            samples[1][ALL][k] = (double)(time_ns(CLOCK_MONOTONIC) - start) / 1e6;
+        }
+    }
+    close_world(&world);
+}
+
+static void *other_turns(void *data)
+{
+    take_turns(data, 1);
+    return NULL;
+}
+
+static void run_apart(const char *name, fill_fn *fill, size_t bytes, size_t rounds)
+{
+    struct apart apart = {.fill = fill, .bytes = bytes, .rounds = rounds};
+    pthread_t other;
+
+    if (pthread_barrier_init(&apart.turns, NULL, 2) != 0 ||
+        pthread_create(&other, NULL, other_turns, &apart) != 0)
+        need(NULL);
+    take_turns(&apart, 0);
+    pthread_join(other, NULL);
+    pthread_barrier_destroy(&apart.turns);
+    print_figure(name, "apart", ALL, rounds);
+}
+
+static void run_full(const char *name, fill_fn *fill, size_t bytes, size_t rounds)
 {
     struct world worlds[WORKERS];
 
     for (unsigned w = 0; w < WORKERS; w++) {
-        open_world(&worlds[w], w + 1, 0);
-        fill(&worlds[w], bytes);
-        for (int i = 0; i < STEPS; i++)
-            gc_collect(worlds[w].mutator, GC_OLD, NULL);
+        open_full(&worlds[w], w + 1, fill, bytes);
         worlds[w].heap->collector.on_phase = note_phase;
     }
     for (size_t k = 0; k < rounds; k++)
@@ -320,12 +396,18 @@ int main(int argc, char **argv)
 
     if (rounds == 0 || rounds > MOST_ROUNDS)
         rounds = MOST_ROUNDS;
-    if (shape[0] == '\0' || strcmp(shape, "tree") == 0)
+    if (shape[0] == '\0' || strcmp(shape, "tree") == 0) {
         run_full("tree", fill_tree, bytes, rounds);
-    if (shape[0] == '\0' || strcmp(shape, "mix") == 0)
+        run_apart("tree", fill_tree, bytes, rounds);
+    }
+    if (shape[0] == '\0' || strcmp(shape, "mix") == 0) {
         run_full("mix", fill_mix, bytes, rounds);
-    if (shape[0] == '\0' || strcmp(shape, "graph") == 0)
+        run_apart("mix", fill_mix, bytes, rounds);
+    }
+    if (shape[0] == '\0' || strcmp(shape, "graph") == 0) {
         run_full("graph", fill_graph, bytes, rounds);
+        run_apart("graph", fill_graph, bytes, rounds);
+    }
     if (shape[0] == '\0' || strcmp(shape, "minor") == 0)
         run_minor(MOST_ROUNDS);
     return 0;
