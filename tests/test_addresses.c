@@ -213,6 +213,24 @@ static void huge_fixed_sizes_give_null(void **state)
     assert_non_null(gc_alloc(world->mutator, &node_type));
 }
 
+/* Before the elements, what an array begins with. */
+static void huge_beginnings_of_arrays_give_null(void **state)
+{
+    static gc_type huge = GC_TYPE_LEAF_ARRAY("huge", uint64_t);
+    static const size_t sizes[] = {SIZE_MAX,      SIZE_MAX - 7, SIZE_MAX - 15,  SIZE_MAX - 31,
+                                   SIZE_MAX - 63, SIZE_MAX / 2, (size_t)1 << 47};
+    struct world *world = *state;
+
+    for (unsigned i = 0; i < GC_COUNT(sizes); i++) {
+        huge.size = sizes[i];
+        assert_non_null(gc_alloc(world->mutator, &node_type)); /* a run is open */
+        assert_null(gc_alloc_array(world->mutator, &huge, 0));
+        assert_null(gc_alloc_array(world->mutator, &huge, 3));
+        assert_null(gc_alloc_array(world->mutator, &huge, 1000));
+    }
+    assert_int_equal(gc_verify(world->mutator), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, exact_setup, world_teardown)
 
 int main(void)
@@ -229,6 +247,7 @@ int main(void)
         TEST(visit_of_an_empty_heap_meets_nothing),
         TEST(sizes_that_overflow_or_exceed_the_limit_give_null),
         TEST(huge_fixed_sizes_give_null),
+        TEST(huge_beginnings_of_arrays_give_null),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -108,9 +108,9 @@ static inline void *gc_alloc_array(gc_mutator *mutator, const gc_type *type, siz
     uintptr_t object = fast->bump + sizeof(uint64_t);
     size_t bytes;
 
-    if (__builtin_expect(length > GC_SMALL_BYTES || type->element_size == 0 ||
-                             (type->flags & ~GC_TYPE_UNZEROED) != 0 || type->alignment != 8 ||
-                             type->kind == GC_KIND_CONSERVATIVE,
+    if (__builtin_expect(length > GC_SMALL_BYTES || type->size > GC_SMALL_BYTES ||
+                             type->element_size == 0 || (type->flags & ~GC_TYPE_UNZEROED) != 0 ||
+                             type->alignment != 8 || type->kind == GC_KIND_CONSERVATIVE,
                          0))
         return gc_alloc_slow(mutator, type, length);
     bytes = GC_OBJECT_BYTES(type->size + length * type->element_size);
