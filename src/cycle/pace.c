@@ -155,8 +155,8 @@ static void note_survival(struct gc_pace *pace, const struct gc_pace_now *now)
             now->middle_before < least ? 0 : percent_in(now->middle_survived, now->middle_before);
 }
 
-/* By how much what is live may grow. A program that builds its data loses nothing to a
- * collection that does not come; what dies after that is found a little later, once. */
+/* By how much what is live may grow. Collections gain a program nothing while it builds
+ * its data; what dies after that is found somewhat later, once. */
 static uint32_t growth_for(const struct gc_pace *pace, const struct gc_pace_now *now)
 {
     if (now->over_soft_limit)
