@@ -316,8 +316,6 @@ static void free_memory_waits_as_long_as_is_asked(void **state)
     world_end(world);
 }
 
-/* A spike of 300 MiB, of which `kept` per cent stay, then two full
- * collections: what the process holds more than before. */
 /* Each of its parts did. */
 static void a_compaction_counts_once_for_how_long_memory_waits(void **state)
 {
@@ -338,6 +336,48 @@ static void a_compaction_counts_once_for_how_long_memory_waits(void **state)
     world_end(world);
 }
 
+/* The first one that is asked for, which is all that some programs ask for. */
+static void one_full_collection_that_is_asked_for_ends_a_spike(void **state)
+{
+    struct world *world = make_plain(MIB);
+    size_t most;
+
+    (void)state;
+    add_items(world, 200000, 100, 500);
+    make_old(world);
+    most = committed(world);
+    world->root[0] = NULL;
+    gc_collect(world->mutator, GC_OLD, NULL);
+    assert_true(committed(world) <= 8 * MIB);
+    assert_true(most > 40 * MIB || is_slowed());
+    add_items(world, 20000, 100, 500);
+    live_items(world);
+    world_end(world);
+}
+
+/* More than half of it is needed still. */
+static void while_most_is_needed_one_gives_nothing_back(void **state)
+{
+    struct world *world = make_plain(MIB);
+    size_t most;
+
+    (void)state;
+    add_items(world, 150000, 100, 500);
+    world->root[1] = world->root[0];
+    world->root[0] = NULL;
+    add_items(world, 50000, 100, 500);
+    make_old(world);
+    most = committed(world);
+    world->root[0] = NULL;
+    gc_collect(world->mutator, GC_OLD, NULL);
+    assert_true(committed(world) > most / 8 * 7);
+    world->root[0] = world->root[1];
+    live_items(world);
+    world_end(world);
+}
+
+/* A spike of 300 MiB, of which `kept` per cent stay, then two full
+ * collections: what the process holds more than before. */
 static void check_resident(uint64_t share, size_t bytes)
 {
     size_t base = resident_bytes();
@@ -411,6 +451,8 @@ int main(void)
         cmocka_unit_test(gc_trim_gives_free_memory_back_at_once),
         cmocka_unit_test(free_memory_waits_as_long_as_is_asked),
         cmocka_unit_test(a_compaction_counts_once_for_how_long_memory_waits),
+        cmocka_unit_test(one_full_collection_that_is_asked_for_ends_a_spike),
+        cmocka_unit_test(while_most_is_needed_one_gives_nothing_back),
         cmocka_unit_test(memory_that_was_given_back_reads_as_zero),
         cmocka_unit_test(resident_memory_falls_after_a_spike),
         cmocka_unit_test(resident_memory_falls_when_a_lifetime_ends_at_once),

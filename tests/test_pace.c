@@ -97,6 +97,22 @@ static void where_next_to_nothing_died_the_old_generation_may_grow_twice_as_much
     assert_in_range(next_trigger(&pace, GC_REASON_GROWTH, 94 * mib, 0), 140 * mib, 141 * mib);
 }
 
+/* It is for programs that build their data, not for all that a machine has. */
+static void a_large_one_may_grow_by_128_mib_more(void **state)
+{
+    struct gc_pace pace = start();
+    struct gc_pace_now now = {.generation = GC_OLD,
+                              .reason = GC_REASON_GROWTH,
+                              .condemned = 1000 * mib,
+                              .survived = 1000 * mib,
+                              .live_bytes = 1000 * mib,
+                              .room_bytes = SIZE_MAX};
+
+    (void)state;
+    gc_pace_after(&pace, &now);
+    assert_in_range(pace.trigger, 1627 * mib, 1628 * mib);
+}
+
 /* Others come where nothing may have been allocated since the last. */
 static void only_collections_for_growth_tell_that(void **state)
 {
@@ -140,6 +156,7 @@ int main(void)
         cmocka_unit_test(where_little_is_live_it_grows_to_8_mib_for_each_mutator),
         cmocka_unit_test(where_much_is_live_it_grows_to_three_quarters_of_it),
         cmocka_unit_test(where_next_to_nothing_died_the_old_generation_may_grow_twice_as_much),
+        cmocka_unit_test(a_large_one_may_grow_by_128_mib_more),
         cmocka_unit_test(only_collections_for_growth_tell_that),
         cmocka_unit_test(above_the_soft_limit_growth_stays_small),
         cmocka_unit_test(growth_by_more_than_there_are_addresses_is_never_due),

@@ -61,8 +61,9 @@ typedef struct gc_options {
     size_t nursery_max;        /* bytes; default a quarter of the hard limit, at most 64 MiB */
     uint32_t threshold1;       /* gen0 collections between those of gen1, at most; default 8 */
     uint32_t threshold2;       /* gen1 collections between those of gen2, at least; default 2 */
-    uint32_t growth_percent;   /* growth of the old generation before a collection, doubled
-                                  where the last found next to nothing dead; default 75 */
+    uint32_t growth_percent;   /* growth of the old generation before a collection, doubled,
+                                  by 128 MiB at most, where the last that it called for found
+                                  next to nothing dead; default 75 */
     uint32_t gc_share_percent; /* of the time, spent collecting near the hard limit: from there on
                                   what finds no room gets NULL without a full collection;
                                   default 90 */
@@ -73,7 +74,8 @@ typedef struct gc_options {
                                   They call nothing of the program's. On busy cores they may
                                   gain nothing */
     uint32_t decommit_delay;   /* full collections that free memory waits to be given back, at
-                                  most 255; default 1 */
+                                  most 255; default 1, or none where one that is asked for
+                                  leaves less than half of it in use */
     uint8_t reference_tags;    /* bit t set: words whose low three bits are t are references
                                   (the tag is kept when the object moves); default 1: only
                                   untagged */

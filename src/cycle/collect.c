@@ -217,18 +217,30 @@ static void pace(struct gc_collector *collector, struct gc_pace_now now)
         gc_may_pretenure(collector);
 }
 
+/* Some programs ask for a full collection when they have dropped much, and for no
+ * other: then what was needed before is needed no more. */
+static bool is_spike_over(const struct gc_collector *collector, const struct gc_request *request,
+                          size_t used)
+{
+    return request->tidies && collector->decommit_delay == 1 && used < collector->demand / 2;
+}
+
 /* The most that the heap held of late: what it may need again. A higher mark
  * stands for `decommit_delay` full collections, of which each counts once, however
  * many its parts. */
 static size_t recent_demand(struct gc_collector *collector, const struct gc_request *request,
-                            size_t condemned)
+                            size_t condemned, size_t used)
 {
+    const struct gc_pace *pace = &collector->pace;
+
     if (condemned < collector->demand && !request->again && !request->compact)
         collector->demand_age++;
     if (condemned >= collector->demand || collector->demand_age >= collector->decommit_delay) {
         collector->demand = condemned;
         collector->demand_age = 0;
     }
+    if (is_spike_over(collector, request, used))
+        collector->demand = gc_max(used, used + pace->nursery - pace->nursery_min);
     return collector->demand;
 }
 
@@ -243,7 +255,7 @@ static void decommit(struct gc_collector *collector, const struct gc_request *re
     if (request->generation != GC_OLD)
         return;
     used = (used << GC_BLOCK_LOG2) - frozen->large_bytes;
-    demand = recent_demand(collector, request, condemned);
+    demand = recent_demand(collector, request, condemned, used);
     wanted = demand + gc_max(demand / DEMAND_MARGIN, collector->pace.nursery_min);
     if (gc_blocks_trim(&collector->blocks, wanted > used ? wanted - used : 0) > 0) {
         gc_lane_shrink(&collector->tracer.stack, KEPT_STACK);

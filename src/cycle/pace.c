@@ -19,15 +19,15 @@ enum {
     DOUBTFUL_RUN = 2,     /* so many that it still does not */
     LEAST_PATIENCE = 32,  /* collections before it is tried again, doubled each time */
     MOST_PATIENCE = 512,
-    LIVE_PERCENT = 75,          /* most of the nursery: of what is live, */
-    ROOM_SHARE = 3,             /* and a part of the room left under the limit */
-    MIDDLE_SHARE = 3,           /* gen1 is full with live bytes over this */
-    SLACK_BYTES = 4 << 20,      /* growth that is always allowed, */
-    SLACK_NURSERY = 8 << 20,    /* and a nursery, for each mutator that allocates */
-    LEAST_EXTERNAL = 64 << 20,  /* bytes charged that call for a collection, at least */
-    ONLY_GROWS_PERCENT = 95,    /* survival from which collections for growth gain nothing: */
-    ONLY_GROWS_TIMES = 2,       /* the next waits so many times as long */
-    PRETENURE_BYTES = 16 << 20, /* live, from which a visit to the young is worth sparing */
+    LIVE_PERCENT = 75,           /* most of the nursery: of what is live, */
+    ROOM_SHARE = 3,              /* and a part of the room left under the limit */
+    MIDDLE_SHARE = 3,            /* gen1 is full with live bytes over this */
+    SLACK_BYTES = 4 << 20,       /* growth that is always allowed, */
+    SLACK_NURSERY = 8 << 20,     /* and a nursery, for each mutator that allocates */
+    LEAST_EXTERNAL = 64 << 20,   /* bytes charged that call for a collection, at least */
+    ONLY_GROWS_PERCENT = 95,     /* survival from which collections for growth gain nothing: */
+    MOST_MORE_BYTES = 128 << 20, /* the next waits twice as long, but for this at most */
+    PRETENURE_BYTES = 16 << 20,  /* live, from which a visit to the young is worth sparing */
     SOFT_GROWTH_PERCENT = 15
 };
 
@@ -155,25 +155,29 @@ static void note_survival(struct gc_pace *pace, const struct gc_pace_now *now)
             now->middle_before < least ? 0 : percent_in(now->middle_survived, now->middle_before);
 }
 
-/* By how much what is live may grow. Collections gain a program nothing while it builds
- * its data; what dies after that is found somewhat later, once. */
-static uint32_t growth_for(const struct gc_pace *pace, const struct gc_pace_now *now)
+/* Bytes that a full collection shall leave when the next one comes. Collections gain a
+ * program nothing while it builds its data; what dies after that is found somewhat
+ * later, once. */
+static size_t next_trigger(const struct gc_pace *pace, bool over_soft_limit)
 {
-    if (now->over_soft_limit)
-        return SOFT_GROWTH_PERCENT;
-    if (!pace->only_grows || pace->growth_percent > UINT32_MAX / ONLY_GROWS_TIMES)
-        return pace->growth_percent;
-    return pace->growth_percent * ONLY_GROWS_TIMES;
+    size_t growth =
+        percent_of(pace->live_full, over_soft_limit ? SOFT_GROWTH_PERCENT : pace->growth_percent);
+
+    if (!over_soft_limit) {
+        if (pace->only_grows)
+            growth = saturating_add(growth, gc_min(growth, MOST_MORE_BYTES));
+        growth = gc_max(growth, SLACK_BYTES);
+    }
+    return saturating_add(pace->live_full, growth);
 }
 
 void gc_pace_after(struct gc_pace *pace, const struct gc_pace_now *now)
 {
     size_t held = saturating_add(now->live_bytes, now->external_bytes);
-    uint32_t growth;
+    uint32_t growth = now->over_soft_limit ? SOFT_GROWTH_PERCENT : pace->growth_percent;
 
     if (now->generation == GC_OLD && now->reason == GC_REASON_GROWTH)
         pace->only_grows = now->survived > percent_of(now->condemned, ONLY_GROWS_PERCENT);
-    growth = growth_for(pace, now);
     if (now->generation == GC_YOUNG) {
         pace->count1++;
     } else if (now->generation == GC_MIDDLE) {
@@ -185,9 +189,7 @@ void gc_pace_after(struct gc_pace *pace, const struct gc_pace_now *now)
         doubt(pace);
     }
     pace->is_pressed = now->over_soft_limit;
-    pace->trigger = saturating_add(pace->live_full, percent_of(pace->live_full, growth));
-    if (pace->trigger - pace->live_full < SLACK_BYTES && !now->over_soft_limit)
-        pace->trigger = saturating_add(pace->live_full, SLACK_BYTES);
+    pace->trigger = next_trigger(pace, now->over_soft_limit);
     if (!now->all_promoted)
         note_survival(pace, now);
     if (pace->nursery_fixed != 0)
