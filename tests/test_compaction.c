@@ -355,6 +355,24 @@ static void one_full_collection_that_is_asked_for_ends_a_spike(void **state)
     world_end(world);
 }
 
+/* Near the limit it is smaller than its least. */
+static void a_spike_ends_beside_a_small_nursery_too(void **state)
+{
+    gc_options options = plain_options(4 * MIB);
+    struct world *world;
+
+    (void)state;
+    options.hard_limit = 8 * MIB;
+    world = world_make(&options);
+    add_items(world, 9000, 100, 500);
+    make_old(world);
+    world->root[0] = NULL;
+    gc_collect(world->mutator, GC_OLD, NULL);
+    assert_true(world->heap->collector.pace.nursery < world->heap->collector.pace.nursery_min);
+    assert_true(world->heap->collector.demand <= 4 * MIB);
+    world_end(world);
+}
+
 /* More than half of it is needed still. */
 static void while_most_is_needed_one_gives_nothing_back(void **state)
 {
@@ -452,6 +470,7 @@ int main(void)
         cmocka_unit_test(free_memory_waits_as_long_as_is_asked),
         cmocka_unit_test(a_compaction_counts_once_for_how_long_memory_waits),
         cmocka_unit_test(one_full_collection_that_is_asked_for_ends_a_spike),
+        cmocka_unit_test(a_spike_ends_beside_a_small_nursery_too),
         cmocka_unit_test(while_most_is_needed_one_gives_nothing_back),
         cmocka_unit_test(memory_that_was_given_back_reads_as_zero),
         cmocka_unit_test(resident_memory_falls_after_a_spike),

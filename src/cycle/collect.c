@@ -240,7 +240,7 @@ static size_t recent_demand(struct gc_collector *collector, const struct gc_requ
         collector->demand_age = 0;
     }
     if (is_spike_over(collector, request, used))
-        collector->demand = gc_max(used, used + pace->nursery - pace->nursery_min);
+        collector->demand = used + gc_max(pace->nursery, pace->nursery_min) - pace->nursery_min;
     return collector->demand;
 }
 
