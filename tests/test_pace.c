@@ -72,16 +72,17 @@ static void where_much_is_live_it_grows_to_three_quarters_of_it(void **state)
     assert_int_equal(settled(1, 30, 1000 * mib), 64 * mib);
 }
 
-/* A full collection of 100 MiB that left so much, and what calls for the next one. */
-static size_t next_trigger(struct gc_pace *pace, gc_reason reason, size_t survived, size_t over)
+/* A full collection of so many MiB that left so many, and what calls for the next one. */
+static size_t next_trigger(struct gc_pace *pace, gc_reason reason, size_t before, size_t after,
+                           bool over_soft_limit)
 {
     struct gc_pace_now now = {.generation = GC_OLD,
                               .reason = reason,
-                              .condemned = 100 * mib,
-                              .survived = survived,
-                              .live_bytes = survived,
+                              .condemned = before * mib,
+                              .survived = after * mib,
+                              .live_bytes = after * mib,
                               .room_bytes = SIZE_MAX,
-                              .over_soft_limit = over != 0};
+                              .over_soft_limit = over_soft_limit};
 
     gc_pace_after(pace, &now);
     return pace->trigger;
@@ -92,25 +93,19 @@ static void where_next_to_nothing_died_the_old_generation_may_grow_twice_as_much
     struct gc_pace pace = start();
 
     (void)state;
-    assert_in_range(next_trigger(&pace, GC_REASON_GROWTH, 90 * mib, 0), 134 * mib, 135 * mib);
-    assert_in_range(next_trigger(&pace, GC_REASON_GROWTH, 96 * mib, 0), 191 * mib, 192 * mib);
-    assert_in_range(next_trigger(&pace, GC_REASON_GROWTH, 94 * mib, 0), 140 * mib, 141 * mib);
+    assert_in_range(next_trigger(&pace, GC_REASON_GROWTH, 100, 90, false), 134 * mib, 135 * mib);
+    assert_in_range(next_trigger(&pace, GC_REASON_GROWTH, 100, 96, false), 191 * mib, 192 * mib);
+    assert_in_range(next_trigger(&pace, GC_REASON_GROWTH, 100, 94, false), 140 * mib, 141 * mib);
 }
 
 /* It is for programs that build their data, not for all that a machine has. */
 static void a_large_one_may_grow_by_128_mib_more(void **state)
 {
     struct gc_pace pace = start();
-    struct gc_pace_now now = {.generation = GC_OLD,
-                              .reason = GC_REASON_GROWTH,
-                              .condemned = 1000 * mib,
-                              .survived = 1000 * mib,
-                              .live_bytes = 1000 * mib,
-                              .room_bytes = SIZE_MAX};
 
     (void)state;
-    gc_pace_after(&pace, &now);
-    assert_in_range(pace.trigger, 1627 * mib, 1628 * mib);
+    assert_in_range(next_trigger(&pace, GC_REASON_GROWTH, 1000, 1000, false), 1627 * mib,
+                    1628 * mib);
 }
 
 /* Others come where nothing may have been allocated since the last. */
@@ -119,9 +114,10 @@ static void only_collections_for_growth_tell_that(void **state)
     struct gc_pace pace = start();
 
     (void)state;
-    assert_in_range(next_trigger(&pace, GC_REASON_REQUESTED, 100 * mib, 0), 149 * mib, 150 * mib);
-    assert_in_range(next_trigger(&pace, GC_REASON_GROWTH, 100 * mib, 0), 199 * mib, 200 * mib);
-    assert_in_range(next_trigger(&pace, GC_REASON_LIMIT, 40 * mib, 0), 79 * mib, 80 * mib);
+    assert_in_range(next_trigger(&pace, GC_REASON_REQUESTED, 100, 100, false), 149 * mib,
+                    150 * mib);
+    assert_in_range(next_trigger(&pace, GC_REASON_GROWTH, 100, 100, false), 199 * mib, 200 * mib);
+    assert_in_range(next_trigger(&pace, GC_REASON_LIMIT, 100, 40, false), 79 * mib, 80 * mib);
 }
 
 static void above_the_soft_limit_growth_stays_small(void **state)
@@ -129,7 +125,7 @@ static void above_the_soft_limit_growth_stays_small(void **state)
     struct gc_pace pace = start();
 
     (void)state;
-    assert_in_range(next_trigger(&pace, GC_REASON_GROWTH, 100 * mib, 1), 114 * mib, 115 * mib);
+    assert_in_range(next_trigger(&pace, GC_REASON_GROWTH, 100, 100, true), 114 * mib, 115 * mib);
 }
 
 /* What wraps would call for a collection soon. */

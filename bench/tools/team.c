@@ -388,6 +388,11 @@ static void run_minor(size_t rounds)
         close_world(&worlds[w]);
 }
 
+static const struct shape {
+    const char *name;
+    fill_fn *fill;
+} shapes[] = {{"tree", fill_tree}, {"mix", fill_mix}, {"graph", fill_graph}};
+
 int main(int argc, char **argv)
 {
     size_t bytes = (argc > 1 ? strtoul(argv[1], NULL, 10) : 1024) << 20;
@@ -396,17 +401,11 @@ int main(int argc, char **argv)
 
     if (rounds == 0 || rounds > MOST_ROUNDS)
         rounds = MOST_ROUNDS;
-    if (shape[0] == '\0' || strcmp(shape, "tree") == 0) {
-        run_full("tree", fill_tree, bytes, rounds);
-        run_apart("tree", fill_tree, bytes, rounds);
-    }
-    if (shape[0] == '\0' || strcmp(shape, "mix") == 0) {
-        run_full("mix", fill_mix, bytes, rounds);
-        run_apart("mix", fill_mix, bytes, rounds);
-    }
-    if (shape[0] == '\0' || strcmp(shape, "graph") == 0) {
-        run_full("graph", fill_graph, bytes, rounds);
-        run_apart("graph", fill_graph, bytes, rounds);
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        if (shape[0] != '\0' && strcmp(shape, shapes[i].name) != 0)
+            continue;
+        run_full(shapes[i].name, shapes[i].fill, bytes, rounds);
+        run_apart(shapes[i].name, shapes[i].fill, bytes, rounds);
     }
     if (shape[0] == '\0' || strcmp(shape, "minor") == 0)
         run_minor(MOST_ROUNDS);

@@ -122,12 +122,17 @@ static struct gc_team *choose_team(struct gc_collector *collector, size_t condem
 
 /* ---- What it did ---- */
 
+static size_t survived_bytes(const struct gc_collector *collector)
+{
+    return collector->tracer.counts.moved_bytes + collector->tracer.counts.in_place_bytes;
+}
+
 static void report(struct gc_collector *collector, const struct gc_request *request,
                    size_t condemned, uint64_t started)
 {
     const struct gc_trace_counts *counts = &collector->tracer.counts;
     gc_report *last = &collector->last;
-    size_t survived = counts->moved_bytes + counts->in_place_bytes;
+    size_t survived = survived_bytes(collector);
 
     *last = (gc_report){.size = sizeof *last,
                         .generation = request->generation,
@@ -197,7 +202,7 @@ static void pace(struct gc_collector *collector, struct gc_pace_now now)
 {
     const struct gc_trace_counts *counts = &collector->tracer.counts;
 
-    now.survived = counts->moved_bytes + counts->in_place_bytes;
+    now.survived = survived_bytes(collector);
     now.handed_bytes = collector->spaces.handed_bytes;
     now.young_survived = counts->bytes[GC_MIDDLE] + counts->bytes[GC_YOUNG];
     now.middle_survived = counts->bytes[GC_OLD];

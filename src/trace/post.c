@@ -181,7 +181,7 @@ GC_NEVER_INLINE void gc_post_deliver_to_waiting(struct gc_worker *worker)
 /* Another core wrote it. */
 static void prefetch_parcel(const struct gc_parcel *parcel)
 {
-    for (size_t i = 0; i < GC_PARCEL_EDGES; i += 64 / sizeof parcel->edges[0])
+    for (size_t i = 0; i < GC_PARCEL_EDGES; i += GC_CACHE_LINE_BYTES / sizeof parcel->edges[0])
         gc_prefetch(&parcel->edges[i]);
 }
 
