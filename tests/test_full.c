@@ -105,7 +105,7 @@ static void a_table_that_grows_in_part_keeps_its_rows(void **state)
     size_t tries = 0, refused = 0;
 
     (void)state;
-    for (size_t room = 0; room < 60; room += is_slowed() ? 7 : 1, tries++) {
+    for (size_t room = 0; room < 90; room += is_slowed() ? 7 : 1, tries++) {
         size_t count;
         struct world *world = make_full(&count);
         struct node *first = world->root[NODES];

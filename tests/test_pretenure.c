@@ -3,7 +3,7 @@
  * Where nearly all of the young last, objects are born in gen2. What is
  * registered on them, and what they refer to, must not notice.
  */
-#include "heap/heap.h"
+#include "support/births.h"
 #include "support/holders.h"
 #include "support/threads.h"
 
@@ -11,67 +11,6 @@
 #include <strata/weak.h>
 
 enum { LARGE = 20000 };
-
-static bool is_on(const struct world *world)
-{
-    return world->heap->collector.spaces.pretenures;
-}
-
-static size_t generation_of(const struct world *world, const void *object)
-{
-    return gc_generation_of(world->mutator, object);
-}
-
-/* A nursery that adapts, as in a program. */
-static struct world *make_adaptive(void)
-{
-    gc_options options = plain_options(256 * KIB);
-
-    options.nursery_max = 16 * MIB;
-    return world_make(&options);
-}
-
-/* From the first allocation on. */
-static struct world *make_with(const char *settings)
-{
-    gc_options options = plain_options(256 * KIB);
-
-    options.settings = settings;
-    return world_make(&options);
-}
-
-static struct world *make_always(void)
-{
-    return make_with("stress=pretenure,check=deep");
-}
-
-static void push(struct world *world, uint64_t value)
-{
-    struct node *node = make_node(world->mutator, value);
-
-    node->right = world->root[0];
-    world->root[0] = node;
-}
-
-/* A list that lives, in root 0, till newborns are gen2's. */
-static size_t fill_till_on(struct world *world)
-{
-    size_t length = 0;
-
-    while (!is_on(world) && length < 4 * MIB)
-        push(world, length++);
-    assert_true(is_on(world));
-    return length;
-}
-
-/* Till the next collection that the nursery brings. */
-static void await_collection(struct world *world)
-{
-    uint64_t before = collections_of(world->heap);
-
-    while (collections_of(world->heap) == before)
-        push(world, 0);
-}
 
 /* ---- When ----------------------------------------------------------------- */
 
@@ -328,14 +267,15 @@ static void not_while_holders_are_lost(void **state)
 
     (void)state;
     world->root[1] = make_node(world->mutator, 1);
-    await_collection(world);
-    assert_true(is_on(world));
+    gc_collect(world->mutator, GC_OLD, NULL);
+    assert_true(is_on(world) && !is_calm(world));
     before = fill_up(&world->heap->collector.remembered.log);
     world->root[2] = make_array(world->mutator, &gc_type_references, LARGE);
     holder = world->root[1];
     gc_write(world->mutator, holder, &holder->left, world->root[2]);
     await_collection(world);
     assert_int_equal(generation_of(world, world->root[2]), GC_MIDDLE); /* it was visited */
+    assert_false(is_calm(world));
     give_room(world, before);
     assert_int_equal(gc_verify(world->mutator), 0);
     array = make_array(world->mutator, &gc_type_references, LARGE);

@@ -38,7 +38,7 @@ extern "C" {
 
 /* Grows with each change of what the inline fast paths rely on; a program and
  * a library that disagree do not link. */
-#define gc_heap_create gc_heap_create_abi3
+#define gc_heap_create gc_heap_create_abi4
 
 typedef struct gc_heap gc_heap;     /* objects, roots, generations: one whole */
 typedef struct gc_handle gc_handle; /* a root slot that the heap owns */
@@ -317,10 +317,11 @@ typedef struct gc_report {
 } gc_report;
 
 /* Collects generations 0 to `generation` (more are taken as 2) now, even when
- * disabled. A full collection that finds much of the old generation's memory free in
- * blocks that are more than half free runs once more, to compact these: it reports, and
- * is counted as, one. `report` may be NULL; misuse if its size is not set.
- * GC collects. Thread: the mutator's own. */
+ * disabled. While nearly all that is allocated lasts, objects are born in generation 2,
+ * and those before it hold little or nothing to free. A full collection that finds much of the old
+ * generation's memory free in blocks that are more than half free runs once more, to compact these:
+ * it reports, and is counted as, one. `report` may be NULL; misuse if its size is not set. GC
+ * collects. Thread: the mutator's own. */
 STRATA_API void gc_collect(gc_mutator *mutator, unsigned generation, gc_report *report);
 
 /* A full collection that moves everything not pinned together, and gives the

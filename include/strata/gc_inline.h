@@ -22,12 +22,14 @@ extern "C" {
  * behind `bump`. Both are 0 when the slow path is wanted: a stop is requested, or
  * a stress mode watches each allocation. Another thread may set them to 0 at any
  * time, and read `bump`: so a header is written before `bump` passes it. On most
- * machines these atomic accesses are plain ones. */
+ * machines these atomic accesses are plain ones. While `calm` is not 0 no store need be
+ * noted; it changes in stops only. */
 typedef struct gc_mutator_fast {
     uintptr_t bump;
     uintptr_t limit;
     uintptr_t zeroed;
     gc_frame *frames;
+    uintptr_t calm;
 } gc_mutator_fast;
 
 /* An object's header is the word before it: the type in the low 48 bits, then
@@ -124,31 +126,36 @@ static inline void *gc_alloc_array(gc_mutator *mutator, const gc_type *type, siz
     return (void *)object;
 }
 
-/* Another thread may disarm it. */
-static inline bool gc_is_armed(const void *object)
+/* Another thread may disarm it. The load is plain, so that it is tested in memory; if a
+ * compiler keeps it for the next store, a call is between them, or nothing re-arms it. */
+__attribute__((no_sanitize_thread)) static inline bool gc_is_armed(const void *object)
 {
-    const unsigned char *log = (const unsigned char *)object + GC_LOG_OFFSET;
+    return (((const unsigned char *)object)[GC_LOG_OFFSET] & GC_LOG_ARMED) != 0;
+}
 
-    return __builtin_expect(__atomic_load_n(log, __ATOMIC_RELAXED) & GC_LOG_ARMED, 0);
+static inline bool gc_must_note(gc_mutator *mutator, const void *object)
+{
+    return __builtin_expect(gc_fast(mutator)->calm == 0, 1) &&
+           __builtin_expect(gc_is_armed(object), 0);
 }
 
 static inline void gc_write(gc_mutator *mutator, void *object, void *slot, const void *value)
 {
     memcpy(slot, &value, sizeof value);
-    if (gc_is_armed(object))
+    if (gc_must_note(mutator, object))
         gc_write_slow(mutator, object, slot);
 }
 
 static inline void gc_write_word(gc_mutator *mutator, void *object, void *slot, uintptr_t word)
 {
     memcpy(slot, &word, sizeof word);
-    if (gc_is_armed(object))
+    if (gc_must_note(mutator, object))
         gc_write_slow(mutator, object, slot);
 }
 
 static inline void gc_write_barrier(gc_mutator *mutator, void *object)
 {
-    if (gc_is_armed(object))
+    if (gc_must_note(mutator, object))
         gc_write_slow(mutator, object, NULL);
 }
 

@@ -71,12 +71,12 @@ void gc_close_births(struct gc_collector *collector)
     if (collector->spaces.births == GC_NO_BLOCK)
         return;
     retire_runs(collector);
-    gc_adopt_births(collector, false);
+    gc_count_births(collector);
 }
 
 size_t gc_live_bytes(const struct gc_collector *collector)
 {
-    size_t bytes = 0;
+    size_t bytes = collector->spaces.births_bytes;
 
     for (int i = 0; i < GC_GENERATIONS; i++)
         bytes += collector->spaces.generations[i].bytes;
@@ -87,13 +87,16 @@ size_t gc_held_bytes(const struct gc_collector *collector)
 {
     const struct gc_generation *generations = collector->spaces.generations;
 
-    return generations[GC_MIDDLE].bytes + generations[GC_OLD].bytes + collector->external_bytes;
+    return generations[GC_MIDDLE].bytes + generations[GC_OLD].bytes +
+           collector->spaces.births_bytes + collector->external_bytes;
 }
 
 static size_t condemned_bytes(const struct gc_collector *collector, unsigned oldest)
 {
     size_t bytes = collector->spaces.handed_bytes;
 
+    if (oldest == GC_OLD)
+        bytes += collector->spaces.births_bytes;
     for (unsigned i = 0; i <= oldest; i++)
         bytes += collector->spaces.generations[i].bytes;
     return bytes;
@@ -197,6 +200,16 @@ static void account_failures(struct gc_collector *collector)
 
 /* ---- What comes next ---- */
 
+/* Every mutator is stopped. */
+static void set_calm(struct gc_collector *collector, bool calm)
+{
+    struct gc_mutator *mutator = collector->world.mutators;
+
+    collector->calm = calm;
+    for (; mutator != NULL; mutator = mutator->next)
+        mutator->fast.calm = calm;
+}
+
 /* `now` says what was collected; what is left of it is added here. */
 static void pace(struct gc_collector *collector, struct gc_pace_now now)
 {
@@ -220,6 +233,9 @@ static void pace(struct gc_collector *collector, struct gc_pace_now now)
         (collector->stress == 0 ? collector->pace.is_lasting
                                 : (collector->stress & GC_STRESS_PRETENURE) != 0) &&
         gc_may_pretenure(collector);
+    if (!collector->spaces.pretenures)
+        gc_adopt_births(collector, true); /* nothing is younger yet */
+    set_calm(collector, collector->spaces.pretenures && now.all_promoted);
 }
 
 /* Some programs ask for a full collection when they have dropped much, and for no
@@ -299,7 +315,10 @@ void gc_cycle_run(struct gc_collector *collector, const struct gc_request *reque
         promote_all(collector, request, started);
         return;
     }
-    gc_adopt_births(collector, false);
+    if (request->generation == GC_OLD)
+        gc_count_births(collector);
+    else
+        gc_adopt_births(collector, false);
     condemned = condemned_bytes(collector, request->generation);
     gc_quarantine_release(&collector->quarantine, 2 * condemned,
                           request->reason == GC_REASON_LIMIT);

@@ -99,6 +99,7 @@ struct gc_collector {
     enum gc_phase phase;
     void *range; /* the heap's reservation */
     size_t range_bytes;
+    bool calm;          /* barriers note nothing; see cycle/pretenure.c */
     bool passed_middle; /* the collection under way promotes gen1 unvisited */
     bool was_scarce;    /* the last condemned fewer old blocks than were worth it */
     size_t demand;      /* bytes of objects at the start of full collections, of late */
@@ -153,8 +154,8 @@ size_t gc_held_bytes(const struct gc_collector *collector);
 /* Bytes of all generations, but for the frozen, that are thought to be live. */
 size_t gc_live_bytes(const struct gc_collector *collector);
 
-/* Ends all mutators' runs, and makes what was born in gen2 known; for those that
- * look at the heap between collections, every mutator being stopped. */
+/* Ends all mutators' runs if some may be gen2's, so that what was born there is counted;
+ * for those that look at the heap between collections, every mutator being stopped. */
 void gc_close_births(struct gc_collector *collector);
 
 /* Empties a mutator's own log into the heap's. Its thread is stopped, or it is

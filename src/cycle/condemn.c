@@ -27,17 +27,12 @@ static void set_state(struct gc_tables *tables, uint32_t first, uint32_t count, 
     memset(&tables->state[first], state, count);
 }
 
-/* Lines will be stamped anew; a partly fresh block is parsed while they still
- * tell which parts are fresh. Nothing has stamped those of a block that was only
- * bumped through. */
+/* Lines will be stamped anew. */
 static void prepare_block(struct gc_tables *tables, uint32_t block)
 {
     struct gc_block *info = &tables->blocks[block];
 
-    if (info->flags & GC_BLOCK_SWEPT)
-        gc_block_parse(tables, block);
-    if (info->recorded || (info->flags & GC_BLOCK_SWEPT))
-        memset(gc_block_lines(tables, block), 0, GC_BLOCK_LINES);
+    gc_block_clear_lines(tables, block);
     info->next_hole = GC_NO_BLOCK;
     info->pins = 0;
     tables->live[block] = 0;
@@ -266,8 +261,10 @@ void gc_condemn(struct gc_collector *collector, const struct gc_request *request
 
     for (int kind = 0; kind <= GC_BLOCK_AMBIGUOUS; kind++)
         collector->spaces.young_holes[kind] = GC_NO_BLOCK;
-    if (request->generation == GC_OLD)
+    if (request->generation == GC_OLD) {
         gc_old_holes_forget(&collector->spaces);
+        gc_condemn_births(collector);
+    }
     collector->passed_middle = false;
     if (shall_pass_middle(collector, request))
         pass_middle(collector);

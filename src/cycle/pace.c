@@ -111,7 +111,8 @@ static void adapt_nursery(struct gc_pace *pace, const struct gc_pace_now *now)
     size_t most = clamp(share, least, pace->nursery_max);
 
     if (before >= pace->nursery / 2 || now->all_promoted) {
-        bool lasts = is_lasting(pace, survived > percent_of(before, LASTING_PERCENT));
+        bool lasts =
+            now->all_promoted || is_lasting(pace, survived > percent_of(before, LASTING_PERCENT));
 
         pace->is_lasting = lasts && now->live_bytes >= PRETENURE_BYTES;
         if (lasts)

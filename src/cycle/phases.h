@@ -11,12 +11,15 @@
  * 0 to `oldest` will read was overwritten. */
 void gc_check_seals(const struct gc_collector *collector, unsigned oldest);
 
-/* Makes what was born in gen2 known to the tables, and arms it, or, unless this
- * collection `promotes` all that is young, enters it in the log. */
+/* What was born in gen2 since the last collection was allocated. Makes all that was
+ * not visited known to the tables, and arms it, or, unless this collection `promotes`
+ * all that is young, enters it in the log. A full collection leaves it to the trace. */
+void gc_count_births(struct gc_collector *collector);
 void gc_adopt_births(struct gc_collector *collector, bool promotes);
+void gc_condemn_births(struct gc_collector *collector);
 
 /* Whether what is allocated next may be born in gen2; whether the collection
- * that is asked for need only promote what is young; does that, births too. */
+ * that is asked for need only promote what is young; does that. */
 bool gc_may_pretenure(const struct gc_collector *collector);
 bool gc_shall_promote_all(const struct gc_collector *collector, const struct gc_request *request);
 void gc_promote_all(struct gc_collector *collector);

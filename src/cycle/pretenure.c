@@ -2,14 +2,18 @@
  *
  * Pretenuring: where nearly all of the young last however large the nursery is,
  * what mutators allocate is born in gen2, in its holes first. A collection that
- * comes for the nursery's sake visits nothing then: it makes what was born
- * known, and promotes what else is young. Only full ones find what died, and
- * now and then the nursery is tried again (cycle/pace.c). The term is Jones,
- * Hosking and Moss'; that the decision is the heap's, not an allocation site's,
- * makes it cheap to take back.
+ * comes for the nursery's sake visits nothing then: it promotes what else is
+ * young. Only full ones find what died, and now and then the nursery is tried again
+ * (cycle/pace.c). The term is Jones, Hosking and Moss'; that the decision is the
+ * heap's, not an allocation site's, makes it cheap to take back.
  *
- * B1  What is born in gen2 is not armed, and stands as if it were in the log,
- *     till the collection that comes next arms it or puts it there.
+ * From the first such collection till the next full one the heap is calm: what is
+ * young, large objects alone, will be promoted unvisited whatever refers to it, so
+ * barriers note nothing (mutators' fast.calm).
+ *
+ * B1  What was born in gen2 is not armed, and need not be while the heap is calm:
+ *     before anything is young again it is visited, and armed, or put in the log. A
+ *     full collection, whose trace arms what it scans, visits none of it.
  */
 #include "cycle/phases.h"
 
@@ -41,8 +45,7 @@ static void enter_in_log(uintptr_t object, size_t bytes, void *data)
     births->bytes += bytes;
 }
 
-/* Returns the bytes of what was born in it. */
-static size_t adopt_block(struct gc_collector *collector, uint32_t block, gc_settled_fn *visit)
+static void adopt_block(struct gc_collector *collector, uint32_t block, gc_settled_fn *visit)
 {
     struct gc_generation *old = &collector->spaces.generations[GC_OLD];
     struct births births = {.collector = collector};
@@ -50,27 +53,36 @@ static size_t adopt_block(struct gc_collector *collector, uint32_t block, gc_set
     if (collector->tables.seals != NULL)
         gc_seals_check(&collector->tables, block, !collector->quarantine.keeps);
     gc_block_settle(&collector->tables, block, visit, &births);
-    collector->tables.live[block] += (uint16_t)(births.bytes >> GC_GRANULE_LOG2);
     old->bytes += births.bytes;
     old->objects += births.objects;
-    return births.bytes;
+}
+
+void gc_count_births(struct gc_collector *collector)
+{
+    struct gc_spaces *spaces = &collector->spaces;
+
+    collector->stats.allocated_bytes += spaces->born_bytes;
+    spaces->handed_bytes -= spaces->born_bytes;
+    spaces->births_bytes += spaces->born_bytes;
+    spaces->born_bytes = 0;
 }
 
 void gc_adopt_births(struct gc_collector *collector, bool promotes)
 {
+    uint32_t block;
+
+    gc_count_births(collector);
+    while ((block = gc_births_take(&collector->spaces)) != GC_NO_BLOCK)
+        adopt_block(collector, block, promotes ? arm : enter_in_log);
+}
+
+void gc_condemn_births(struct gc_collector *collector)
+{
     struct gc_spaces *spaces = &collector->spaces;
-    size_t born = 0;
 
-    while (spaces->births != GC_NO_BLOCK) {
-        struct gc_block *info = &collector->tables.blocks[spaces->births];
-        uint32_t block = spaces->births;
-
-        spaces->births = info->next_hole;
-        info->next_hole = GC_NO_BLOCK;
-        born += adopt_block(collector, block, promotes ? arm : enter_in_log);
-    }
-    collector->stats.allocated_bytes += born;
-    spaces->handed_bytes -= gc_min(born, spaces->handed_bytes);
+    spaces->generations[GC_OLD].bytes += spaces->births_bytes;
+    while (gc_births_take(spaces) != GC_NO_BLOCK)
+        ;
 }
 
 /* ---- The others ---- */
@@ -91,11 +103,14 @@ bool gc_may_pretenure(const struct gc_collector *collector)
     return spaces->generations[GC_YOUNG].small == GC_NO_BLOCK && !is_frozen(spaces);
 }
 
+/* Those that are asked for visit what is young, but where barriers noted nothing. */
 bool gc_shall_promote_all(const struct gc_collector *collector, const struct gc_request *request)
 {
     bool is_due = request->reason == GC_REASON_NURSERY || request->reason == GC_REASON_COUNT ||
                   request->reason == GC_REASON_STRESS;
 
+    if (collector->calm)
+        return request->generation < GC_OLD;
     return collector->spaces.pretenures && is_due && request->generation < GC_OLD &&
            !collector->remembered.lost && gc_may_pretenure(collector);
 }
@@ -132,11 +147,11 @@ void gc_promote_all(struct gc_collector *collector)
     struct gc_generation *generations = collector->spaces.generations, *old = &generations[GC_OLD];
     struct gc_generation young = generations[GC_YOUNG], middle = generations[GC_MIDDLE];
     struct births large = {.collector = collector};
-    size_t objects = old->objects, bytes = old->bytes;
+    size_t objects = old->objects, bytes = old->bytes + collector->spaces.births_bytes;
 
     for (int i = 0; i < GC_OLD; i++)
         generations[i] = (struct gc_generation){.small = GC_NO_BLOCK, .large = GC_NO_BLOCK};
-    gc_adopt_births(collector, true);
+    gc_count_births(collector);
     gc_remembered_forget(&collector->remembered, &collector->remembered.log);
     gc_remembered_forget(&collector->remembered, &collector->remembered.old);
     gc_generation_add_all(&collector->spaces, middle.small, GC_OLD);
@@ -149,5 +164,6 @@ void gc_promote_all(struct gc_collector *collector)
     gc_attachments_promote(&collector->hashes);
     gc_attachments_promote(&collector->charges);
     gc_end_pins_once(collector);
-    count_promoted(collector, old->objects - objects, old->bytes - bytes);
+    count_promoted(collector, old->objects - objects,
+                   old->bytes + collector->spaces.births_bytes - bytes);
 }

@@ -92,6 +92,7 @@ gc_status gc_mutator_attach(gc_heap *heap, gc_mutator **mutator)
         gc_os_thread_name(made->name);
     joined = gc_world_join(&collector->world, made);
     if (joined) {
+        made->fast.calm = collector->calm;
         gc_mutator_take_run(made, &collector->idle_run);
         gc_heap_watch_for_finalizers(heap); /* who was to run them may have gone */
         gc_heap_watch_for_charges(heap);

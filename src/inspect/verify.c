@@ -133,6 +133,8 @@ static void verify_counts(struct gc_verifier *verifier)
     for (unsigned i = GC_YOUNG; i < GC_AGES; i++)
         if (verifier->large_bytes[i] != generations[i].large_bytes)
             gc_fault_heap(verifier, "a generation miscounts the bytes of its large objects");
+    if (verifier->births_bytes > verifier->collector->spaces.births_bytes)
+        gc_fault_heap(verifier, "more was born in gen2 than is counted (S4)");
 }
 
 static void verify_parts(struct gc_verifier *verifier)

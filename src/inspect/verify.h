@@ -21,9 +21,10 @@ struct gc_verifier {
     struct gc_set remembered; /* keys: holders that the old set holds */
     struct gc_set frozen;     /* ... that the frozen set holds */
     struct gc_set weakrefs;   /* keys: weak references in a list */
-    size_t bytes[GC_AGES];    /* recounted */
+    size_t bytes[GC_AGES];    /* recounted, but for what was born in gen2 */
     size_t objects[GC_AGES];
     size_t large_bytes[GC_AGES];
+    size_t births_bytes;
     size_t pinned, pinned_once, hashed; /* objects whose state bytes say so */
     size_t faults;
     bool sets_known; /* the sets could be built */
@@ -81,6 +82,15 @@ void gc_verify_edge(struct gc_verifier *verifier, uintptr_t slot, uintptr_t word
 static inline bool gc_verify_is_in(const struct gc_set *set, uintptr_t object)
 {
     return gc_set_find(set, (struct gc_key){object, 0}) != NULL;
+}
+
+/* Whether no collection has visited it since it was born in gen2 (S4). */
+static inline bool gc_verify_is_birth(const struct gc_verifier *verifier, uintptr_t object)
+{
+    const struct gc_tables *tables = verifier->tables;
+
+    return tables->blocks[gc_block_of(tables, object)].born &&
+           tables->lines[gc_line_of(tables, object - GC_HEADER_BYTES)] == 0;
 }
 
 static inline unsigned gc_verify_generation(const struct gc_verifier *verifier, uintptr_t object)

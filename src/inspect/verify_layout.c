@@ -145,8 +145,12 @@ static void verify_place(struct layout *layout, uintptr_t object)
     layout->end = end;
     layout->granules += (end - start) >> GC_GRANULE_LOG2;
     layout->is_padded |= type->alignment != GC_GRANULE_BYTES || GC_REDZONE_BYTES != 0;
-    verifier->bytes[info->generation] += end - start;
-    verifier->objects[info->generation]++;
+    if (gc_verify_is_birth(verifier, object)) {
+        verifier->births_bytes += end - start;
+    } else {
+        verifier->bytes[info->generation] += end - start;
+        verifier->objects[info->generation]++;
+    }
     if (info->kind == GC_BLOCK_LARGE)
         verifier->large_bytes[info->generation] += end - start;
     else

@@ -79,6 +79,24 @@ static void verify_holes(struct gc_verifier *verifier, uint32_t block, unsigned 
         gc_fault_heap(verifier, "a list of holes has no end");
 }
 
+/* S4 */
+static void verify_births(struct gc_verifier *verifier)
+{
+    const struct gc_tables *tables = verifier->tables;
+    uint32_t block = verifier->collector->spaces.births;
+    size_t listed = 0, born = 0, most = verifier->collector->blocks.used_blocks;
+
+    for (; block != GC_NO_BLOCK && listed <= most; block = tables->blocks[block].next_hole) {
+        if (tables->state[block] == 0 || tables->blocks[block].generation != GC_OLD)
+            gc_fault_block(verifier, block, "is in the list of births, but not of gen2 (S4)");
+        listed++;
+    }
+    for (size_t i = 0; i < verifier->collector->blocks.chunks_high * GC_CHUNK_BLOCKS; i++)
+        born += tables->state[i] != 0 && tables->blocks[i].born;
+    if (listed != born)
+        gc_fault_heap(verifier, "the list of births is not of the blocks that are flagged (S4)");
+}
+
 /* ---- Runs ---- */
 
 struct runs {
@@ -196,5 +214,6 @@ void gc_verify_lists(struct gc_verifier *verifier)
         verify_holes(verifier, spaces->pinning_holes[kind], GC_OLD, kind);
     }
     verify_holes(verifier, spaces->old_holes, GC_OLD, GC_BLOCK_SMALL);
+    verify_births(verifier);
     verify_runs(verifier);
 }

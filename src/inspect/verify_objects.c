@@ -42,7 +42,8 @@ static bool is_remembered(const struct gc_verifier *verifier, uintptr_t slot, un
     uint8_t log = *gc_log_byte(holder);
     bool in_log = !verifier->sets_known || gc_verify_is_in(&verifier->logged, holder);
 
-    if (is_all_remembered(verifier, holder))
+    if (verifier->collector->calm || is_all_remembered(verifier, holder) ||
+        gc_verify_is_birth(verifier, holder))
         return true;
     if (gc_has_cards(tables, holder)) {
         if (tables->lines[gc_line_of(tables, slot)] < gc_card_for(target))
@@ -67,7 +68,8 @@ static void verify_log_byte(struct gc_verifier *verifier, unsigned generation)
         gc_fault_object(verifier, "has a log byte of no meaning");
     if (generation == GC_YOUNG && log != 0)
         gc_fault_object(verifier, "is young, but its log byte is set");
-    if (generation == GC_YOUNG || !verifier->sets_known || is_all_remembered(verifier, object))
+    if (generation == GC_YOUNG || !verifier->sets_known || is_all_remembered(verifier, object) ||
+        gc_verify_is_birth(verifier, object)) /* B1 */
         return;
     in_log = gc_verify_is_in(&verifier->logged, object);
     if ((log & GC_LOG_NOTED) && (!has_cards || !in_log))

@@ -210,32 +210,17 @@ static void record_start(uintptr_t object, void *data)
     gc_bit_set(tables->starts, gc_granule_of(tables, object));
 }
 
-/* A run that is settled has left the nearest cache; what long objects hold may stay
- * where it is. */
-enum { FETCHED_AHEAD_BYTES = 1024, LONG_BYTES = 256 };
-
-GC_ALWAYS_INLINE uintptr_t fetch_ahead(uintptr_t fetched, uintptr_t at)
-{
-    for (; fetched < at + FETCHED_AHEAD_BYTES; fetched += GC_CACHE_LINE_BYTES)
-        gc_prefetch((const void *)fetched);
-    return fetched;
-}
-
 /* Records starts and lines; `settled` may be NULL. */
 GC_ALWAYS_INLINE void record_run(struct gc_tables *tables, uintptr_t from, uintptr_t to,
                                  gc_settled_fn *settled, void *data)
 {
-    uintptr_t object, at = from, fetched = from;
+    uintptr_t object, at = from;
 
     while (at < to) {
         uintptr_t start = at;
 
-        if (settled != NULL)
-            fetched = fetch_ahead(fetched, at);
         if (!next_object(&at, &object))
             continue;
-        if (at - start > LONG_BYTES)
-            fetched = at + FETCHED_AHEAD_BYTES;
         record_start(object, tables);
         gc_lines_occupy(tables, start, at);
         if (settled != NULL)
@@ -249,24 +234,83 @@ void gc_run_record(struct gc_tables *tables, uintptr_t from, uintptr_t to)
     record_run(tables, from, to, NULL, NULL);
 }
 
-/* The block's next fresh run (T4) from `*to` on, and before `end`, or none. */
-static bool next_fresh_run(const struct gc_tables *tables, uint32_t block, uintptr_t end,
-                           uintptr_t *from, uintptr_t *to)
+/* The lowest bits of eight bytes side by side. The product puts bit i of byte i,
+ * of which each is 0 or 1, into its highest byte. */
+static uint64_t pack_lines(const uint8_t *lines)
+{
+    uint64_t bytes;
+
+    memcpy(&bytes, lines, sizeof bytes);
+    return bytes * 0x0102040810204080u >> 56;
+}
+
+static void pack_block_lines(const struct gc_tables *tables, uint32_t block, uint64_t *taken)
 {
     const uint8_t *lines = gc_block_lines(tables, block);
-    uintptr_t start = gc_block_start(tables, block);
-    size_t line = gc_round_up(*to - start, GC_LINE_BYTES) >> GC_LINE_LOG2;
-    size_t last = gc_round_up(end - start, GC_LINE_BYTES) >> GC_LINE_LOG2;
 
-    while (line < last && lines[line] != 0)
-        line++;
-    *from = start + line * GC_LINE_BYTES;
-    if (line >= last)
-        return false;
-    while (line < last && lines[line] == 0)
-        line++;
-    *to = gc_min(start + line * GC_LINE_BYTES, end);
-    return true;
+    for (int word = 0; word < GC_BLOCK_LINES / 64; word++) {
+        taken[word] = 0;
+        for (int i = 0; i < 8; i++)
+            taken[word] |= pack_lines(&lines[64 * word + 8 * i]) << 8 * i;
+    }
+}
+
+void gc_block_clear_lines(struct gc_tables *tables, uint32_t block)
+{
+    struct gc_block *info = &tables->blocks[block];
+
+    if (!info->recorded && !(info->flags & GC_BLOCK_SWEPT)) {
+        memset(info->taken, 0, sizeof info->taken);
+        return;
+    }
+    if (info->flags & GC_BLOCK_UNPARSED)
+        pack_block_lines(tables, block, info->taken);
+    memset(gc_block_lines(tables, block), 0, GC_BLOCK_LINES);
+}
+
+/* The fresh runs of a block (T4), one after another. */
+struct fresh_runs {
+    uint64_t taken[GC_BLOCK_LINES / 64];
+    uintptr_t start; /* of the block */
+    uintptr_t end;   /* of the last run, at most */
+    size_t line;     /* where to look on */
+};
+
+static struct fresh_runs fresh_runs(const struct gc_tables *tables, uint32_t block, uintptr_t end)
+{
+    uintptr_t start = gc_block_start(tables, block);
+    struct fresh_runs runs = {.start = start, .end = end};
+
+    if (gc_state_action(gc_state_of(tables, block)) == GC_LEAVE)
+        pack_block_lines(tables, block, runs.taken);
+    else
+        memcpy(runs.taken, tables->blocks[block].taken, sizeof runs.taken);
+    return runs;
+}
+
+/* The first line from `line` on whose bit is `bit`, or the number of lines. */
+static size_t next_line(const uint64_t *taken, size_t line, bool bit)
+{
+    uint64_t flip = bit ? 0 : UINT64_MAX;
+
+    while (line < GC_BLOCK_LINES) {
+        uint64_t rest = (taken[line / 64] ^ flip) >> line % 64;
+
+        if (rest != 0)
+            return line + gc_lowest_bit(rest);
+        line = gc_round_down(line, 64) + 64;
+    }
+    return GC_BLOCK_LINES;
+}
+
+static bool next_fresh_run(struct fresh_runs *runs, uintptr_t *from, uintptr_t *to)
+{
+    size_t first = next_line(runs->taken, runs->line, false);
+
+    runs->line = next_line(runs->taken, first, true);
+    *from = runs->start + first * GC_LINE_BYTES;
+    *to = gc_min(runs->start + runs->line * GC_LINE_BYTES, runs->end);
+    return *from < *to;
 }
 
 static uintptr_t fresh_end(const struct gc_tables *tables, uint32_t block)
@@ -276,12 +320,12 @@ static uintptr_t fresh_end(const struct gc_tables *tables, uint32_t block)
 
 void gc_block_parse_to(struct gc_tables *tables, uint32_t block, uintptr_t to)
 {
-    uintptr_t end = gc_min(fresh_end(tables, block), to);
-    uintptr_t from, at = gc_block_start(tables, block);
+    struct fresh_runs runs = fresh_runs(tables, block, gc_min(fresh_end(tables, block), to));
+    uintptr_t from, end;
 
-    while (next_fresh_run(tables, block, end, &from, &at)) {
+    while (next_fresh_run(&runs, &from, &end)) {
         tables->blocks[block].recorded = 1;
-        visit_run(from, at, record_start, tables);
+        visit_run(from, end, record_start, tables);
     }
 }
 
@@ -299,9 +343,10 @@ void gc_block_parse(struct gc_tables *tables, uint32_t block)
 void gc_block_settle(struct gc_tables *tables, uint32_t block, gc_settled_fn *visit, void *data)
 {
     struct gc_block *info = &tables->blocks[block];
-    uintptr_t end = fresh_end(tables, block), from, to = gc_block_start(tables, block);
+    struct fresh_runs runs = fresh_runs(tables, block, fresh_end(tables, block));
+    uintptr_t from, to;
 
-    while (next_fresh_run(tables, block, end, &from, &to))
+    while (next_fresh_run(&runs, &from, &to))
         record_run(tables, from, to, visit, data);
     info->fresh_end = 0;
     info->flags &= (uint8_t)~GC_BLOCK_UNPARSED;

@@ -11,7 +11,8 @@
  *     generation.
  * T4  Starts and lines of an unparsed block leave out its fresh runs: the
  *     unoccupied lines below `fresh_end`. There objects stand one after
- *     another, with zeroed words between or behind them.
+ *     another, with zeroed words between or behind them. While the block is
+ *     condemned, `taken` says what its lines said before.
  */
 #ifndef STRATA_TABLES_H
 #define STRATA_TABLES_H
@@ -59,7 +60,9 @@ struct gc_block {
     uint8_t generation;
     uint8_t kind;
     uint8_t flags;
-    uint8_t recorded; /* starts were recorded in it, or lines */
+    uint8_t recorded : 1; /* starts were recorded in it, or lines */
+    uint8_t born : 1;     /* in the list of births: what its fresh runs hold was born in gen2 */
+    uint64_t taken[GC_BLOCK_LINES / 64]; /* by line; see T4 */
 };
 
 struct gc_tables {
@@ -95,6 +98,10 @@ void gc_tables_decommit(struct gc_tables *tables, uint32_t first, uint32_t count
 
 /* Makes a block free in them (T1). */
 void gc_tables_clear(struct gc_tables *tables, uint32_t block);
+
+/* Clears the lines of a block that is condemned, and notes in `taken` what is needed
+ * to parse it still. */
+void gc_block_clear_lines(struct gc_tables *tables, uint32_t block);
 
 /* Records the starts of an unparsed block's fresh runs; of those that end
  * before `end`, an address in the block or its end, if the rest is being filled

@@ -157,10 +157,21 @@ static void close_run(struct gc_spaces *spaces, struct gc_run *run)
     end_run(run);
 }
 
+/* Of what was born in gen2 nothing else is known till it is visited. */
+static void count_born(struct gc_spaces *spaces, const struct gc_run *run)
+{
+    size_t bytes = run->bump - run->from - run->skipped;
+
+    spaces->tables->live[run->block] += (uint16_t)(bytes >> GC_GRANULE_LOG2);
+    spaces->born_bytes += bytes;
+}
+
 /* What was handed out but not used does not count. */
 static void take_back(struct gc_spaces *spaces, struct gc_run *run)
 {
     spaces->handed_bytes -= gc_run_unused(run, run->bump);
+    if (run->block != GC_NO_BLOCK && spaces->tables->blocks[run->block].born)
+        count_born(spaces, run);
     run->skipped = 0;
 }
 
@@ -238,9 +249,28 @@ void gc_old_holes_forget(struct gc_spaces *spaces)
 /* The block just opened is gen2's. */
 static bool list_births(struct gc_spaces *spaces, const struct gc_run *run)
 {
-    spaces->tables->blocks[run->block].next_hole = spaces->births;
+    struct gc_block *info = &spaces->tables->blocks[run->block];
+
+    info->next_hole = spaces->births;
+    info->born = 1;
     spaces->births = run->block;
     return true;
+}
+
+uint32_t gc_births_take(struct gc_spaces *spaces)
+{
+    uint32_t block = spaces->births;
+    struct gc_block *info;
+
+    if (block == GC_NO_BLOCK) {
+        spaces->births_bytes = spaces->born_bytes = 0;
+        return block;
+    }
+    info = &spaces->tables->blocks[block];
+    spaces->births = info->next_hole;
+    info->next_hole = GC_NO_BLOCK;
+    info->born = 0;
+    return block;
 }
 
 static bool open_old(struct gc_spaces *spaces, struct gc_run *run, enum gc_block_kind kind,
@@ -253,7 +283,7 @@ static bool open_old(struct gc_spaces *spaces, struct gc_run *run, enum gc_block
 static bool open_block(struct gc_spaces *spaces, struct gc_run *run, enum gc_block_kind kind,
                        size_t bytes)
 {
-    if (spaces->pretenures && kind == GC_BLOCK_SMALL)
+    if (spaces->pretenures)
         return open_old(spaces, run, kind, bytes) ||
                (open_free_block(spaces, run, GC_OLD, kind, GC_FOR_MUTATOR) &&
                 list_births(spaces, run));

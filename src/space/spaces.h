@@ -8,8 +8,8 @@
  * S2  A large object's first block is in the large list of its generation.
  * S3  A block is in at most one list of holes or of births, and no open run fills
  *     one that is in a list of holes.
- * S4  What was born in gen2 since the last collection is in the fresh runs of the
- *     blocks in the list of births.
+ * S4  What was born in gen2 and not visited since is in the fresh runs of the blocks
+ *     in the list of births, which are flagged `born`.
  */
 #ifndef STRATA_SPACES_H
 #define STRATA_SPACES_H
@@ -57,7 +57,9 @@ struct gc_spaces {
     uint32_t young_holes[GC_BLOCK_AMBIGUOUS + 1];   /* by kind: gen0 blocks with room */
     uint32_t pinning_holes[GC_BLOCK_AMBIGUOUS + 1]; /* gen2's of the kinds that pin */
     uint32_t old_holes;                             /* ... and of the other */
-    uint32_t births;                                /* gen2 blocks with objects born there */
+    uint32_t births;                                /* gen2 blocks with objects born there, */
+    size_t births_bytes; /* whose bytes, which gen2 does not count, are these, */
+    size_t born_bytes;   /* and these, of runs that ended since the last collection */
     bool pretenures;     /* what mutators allocate in small blocks is born in gen2 */
     bool apart;          /* several take blocks: each near its last */
     size_t handed_bytes; /* to mutators since the last collection */
@@ -130,6 +132,10 @@ void gc_large_zero(const struct gc_spaces *spaces, uintptr_t start, size_t bytes
 /* The list of gen2's blocks of `kind` with room; none has any. */
 uint32_t *gc_old_holes(struct gc_spaces *spaces, enum gc_block_kind kind);
 void gc_old_holes_forget(struct gc_spaces *spaces);
+
+/* The next block of the list of births, which leaves it, or GC_NO_BLOCK: then nothing
+ * counts as born any more. */
+uint32_t gc_births_take(struct gc_spaces *spaces);
 
 /* Puts a block, or a large object by its first, in a generation's list. */
 void gc_generation_add(struct gc_spaces *spaces, uint32_t block, unsigned generation);
