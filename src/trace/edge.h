@@ -71,6 +71,8 @@ GC_ALWAYS_INLINE void gc_settle_in_place(struct gc_tracer *tracer, uintptr_t obj
     if (GC_UNLIKELY(gc_state_action(state) == GC_IN_PLACE_LARGE))
         return;
     tracer->lines[last] = 1;
+    for (; line + 8 <= last; line += 8)
+        __builtin_memset(&tracer->lines[line], 1, 8); /* one store */
     for (; line < last; line++)
         tracer->lines[line] = 1;
     tracer->live[from >> GC_BLOCK_LOG2] += (uint16_t)(bytes >> GC_GRANULE_LOG2);
