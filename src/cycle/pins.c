@@ -7,7 +7,10 @@
 #include "thread/stack.h"
 #include "trace/scan.h"
 
-enum { KEEP_YOUNG_LINES = GC_BLOCK_LINES * 3 / 4 };
+enum {
+    KEEP_YOUNG_LINES = GC_BLOCK_LINES * 3 / 4,
+    WORDS_AHEAD = 64 /* that are looked at, and what they lead to is fetched */
+};
 
 /* Those whose predecessors lie in the range. */
 static void pin_words(const uintptr_t *words, size_t count, void *data)
@@ -15,9 +18,12 @@ static void pin_words(const uintptr_t *words, size_t count, void *data)
     struct gc_tracer *tracer = data;
     uintptr_t first = tracer->base + 1;
 
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        if (i + WORDS_AHEAD < count && words[i + WORDS_AHEAD] - first < tracer->bytes)
+            gc_prefetch((const void *)(words[i + WORDS_AHEAD] - GC_HEADER_BYTES));
         if (GC_UNLIKELY(words[i] - first < tracer->bytes))
             gc_pin_root(tracer, words[i]);
+    }
 }
 
 /* All are parked, the one that collects too. */

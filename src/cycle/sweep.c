@@ -74,6 +74,12 @@ static void free_block(struct gc_collector *collector, uint32_t block)
         gc_block_give(&collector->blocks, block, 1);
 }
 
+static void fetch(uintptr_t object, void *data)
+{
+    (void)data;
+    gc_prefetch(gc_header(object));
+}
+
 static void unpin(uintptr_t object, void *data)
 {
     (void)data;
@@ -117,8 +123,10 @@ static void keep_block(struct gc_collector *collector, uint32_t block, unsigned 
         gc_scrub_gaps(tables, block, !collector->quarantine.keeps);
     if (GC_FORBIDS && !collector->quarantine.keeps)
         gc_forbid_gaps(tables, block);
-    if (info->flags & GC_BLOCK_HAS_PINS)
+    if (info->flags & GC_BLOCK_HAS_PINS) {
+        gc_block_visit(tables, block, tables->starts, fetch, NULL);
         gc_block_visit(tables, block, tables->starts, unpin, NULL);
+    }
     if (age > info->generation)
         collector->tracer.counts.promoted_in_place_bytes += bytes;
     info->flags &= (uint8_t) ~(GC_BLOCK_UNPARSED | GC_BLOCK_HAS_PINS);

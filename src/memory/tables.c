@@ -189,6 +189,17 @@ GC_ALWAYS_INLINE bool next_object(uintptr_t *at, uintptr_t *object)
 
 typedef void visit_fn(uintptr_t object, void *data);
 
+/* Of a nursery of some MiB little is in a core's cache: it is fetched ahead, from
+ * `fetched` on, to which it returns. */
+enum { FETCHED_AHEAD_BYTES = 1024 };
+
+GC_ALWAYS_INLINE uintptr_t fetch_ahead(uintptr_t fetched, uintptr_t at)
+{
+    for (; fetched < at + FETCHED_AHEAD_BYTES; fetched += GC_CACHE_LINE_BYTES)
+        gc_prefetch((const void *)fetched);
+    return fetched;
+}
+
 GC_ALWAYS_INLINE void visit_run(uintptr_t from, uintptr_t to, visit_fn *visit, void *data)
 {
     uintptr_t object, at = from;
@@ -321,11 +332,15 @@ static uintptr_t fresh_end(const struct gc_tables *tables, uint32_t block)
 void gc_block_parse_to(struct gc_tables *tables, uint32_t block, uintptr_t to)
 {
     struct fresh_runs runs = fresh_runs(tables, block, gc_min(fresh_end(tables, block), to));
-    uintptr_t from, end;
+    uintptr_t from, end, object, fetched = runs.start;
 
     while (next_fresh_run(&runs, &from, &end)) {
         tables->blocks[block].recorded = 1;
-        visit_run(from, end, record_start, tables);
+        while (from < end) {
+            fetched = fetch_ahead(fetched, from);
+            if (next_object(&from, &object))
+                record_start(object, tables);
+        }
     }
 }
 

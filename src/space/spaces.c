@@ -6,7 +6,7 @@
 #include "memory/seals.h"
 
 /* Blocks that one of several mutators takes with the lock taken once. */
-enum { MOST_AT_ONCE = 8 };
+enum { MOST_AT_ONCE = 8, LINES_AHEAD = 4 };
 
 void gc_spaces_create(struct gc_spaces *spaces, struct gc_tables *tables, struct gc_blocks *blocks)
 {
@@ -98,6 +98,20 @@ static bool open_free_block(struct gc_spaces *spaces, struct gc_run *run, unsign
     return true;
 }
 
+/* The hole that the run will come to next has left the cache: its first lines are fetched
+ * while this one is filled. */
+static void fetch_next_hole(const uint8_t *lines, uintptr_t start, uint32_t line)
+{
+    uint32_t first;
+
+    while (line < GC_BLOCK_LINES && lines[line] != 0)
+        line++;
+    for (first = line; line < GC_BLOCK_LINES && line < first + LINES_AHEAD && lines[line] == 0;
+         line++)
+        for (size_t at = 0; at < GC_LINE_BYTES; at += GC_CACHE_LINE_BYTES)
+            gc_prefetch((const void *)(start + (size_t)line * GC_LINE_BYTES + at));
+}
+
 /* Moves the run to its block's next hole of at least `bytes`. Holes passed over
  * in a young block are zeroed (`young`): a parse will read them (T4). */
 static bool open_hole(struct gc_spaces *spaces, struct gc_run *run, size_t bytes, bool young)
@@ -116,6 +130,7 @@ static bool open_hole(struct gc_spaces *spaces, struct gc_run *run, size_t bytes
             run->limit = start + (size_t)line * GC_LINE_BYTES;
             run->line = line;
             run->whole = false;
+            fetch_next_hole(lines, start, line);
             return true;
         }
         if (young && line > first)

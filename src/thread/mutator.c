@@ -85,13 +85,20 @@ bool gc_mutator_refill(struct gc_mutator *mutator, struct gc_spaces *spaces, siz
     return open;
 }
 
+/* The limit is set before memory that is cold is zeroed: setting it waits for what was
+ * stored before. Nobody else reads what is ahead of `bump`. */
 void gc_mutator_open(struct gc_mutator *mutator)
 {
-    if (mutator->run.block != GC_NO_BLOCK)
+    uintptr_t unzeroed = gc_max(gc_mutator_bump(mutator), mutator->zeroed);
+    bool is_open = mutator->run.block != GC_NO_BLOCK, zeroes = is_open && mutator->is_cold;
+
+    if (is_open)
         GC_CHECK_ANEW((void *)mutator->run.bump, mutator->run.end - mutator->run.bump);
-    if (mutator->is_cold)
-        gc_mutator_zero_rest(mutator);
+    if (zeroes)
+        mutator->zeroed = mutator->run.end;
     gc_mutator_set_limit(mutator);
+    if (zeroes)
+        gc_zero(unzeroed, mutator->run.end);
 }
 
 bool gc_mutator_advance(struct gc_mutator *mutator, const struct gc_spaces *spaces)
