@@ -332,10 +332,11 @@ static uintptr_t fresh_end(const struct gc_tables *tables, uint32_t block)
 void gc_block_parse_to(struct gc_tables *tables, uint32_t block, uintptr_t to)
 {
     struct fresh_runs runs = fresh_runs(tables, block, gc_min(fresh_end(tables, block), to));
-    uintptr_t from, end, object, fetched = runs.start;
+    uintptr_t from, end, object, fetched = 0;
 
     while (next_fresh_run(&runs, &from, &end)) {
         tables->blocks[block].recorded = 1;
+        fetched = gc_max(fetched, from);
         while (from < end) {
             fetched = fetch_ahead(fetched, from);
             if (next_object(&from, &object))
