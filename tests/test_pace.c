@@ -56,12 +56,12 @@ static void where_all_dies_it_is_the_least_for_each_mutator(void **state)
 
 /* A small heap that is changed fast: with three quarters of what is live, most
  * of each nursery survived. */
-static void where_little_is_live_it_grows_to_8_mib_for_each_mutator(void **state)
+static void where_little_is_live_it_grows_to_12_mib_for_each_mutator(void **state)
 {
     (void)state;
-    assert_int_equal(settled(1, 30, mib), 8 * mib);
-    assert_int_equal(settled(2, 30, mib), 16 * mib);
-    assert_int_equal(settled(4, 30, mib), 32 * mib);
+    assert_int_equal(settled(1, 30, mib), 12 * mib);
+    assert_int_equal(settled(2, 30, mib), 24 * mib);
+    assert_int_equal(settled(4, 30, mib), 48 * mib);
 }
 
 static void where_much_is_live_it_grows_to_three_quarters_of_it(void **state)
@@ -149,7 +149,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(where_all_dies_it_is_the_least_for_each_mutator),
-        cmocka_unit_test(where_little_is_live_it_grows_to_8_mib_for_each_mutator),
+        cmocka_unit_test(where_little_is_live_it_grows_to_12_mib_for_each_mutator),
         cmocka_unit_test(where_much_is_live_it_grows_to_three_quarters_of_it),
         cmocka_unit_test(where_next_to_nothing_died_the_old_generation_may_grow_twice_as_much),
         cmocka_unit_test(a_large_one_may_grow_by_128_mib_more),

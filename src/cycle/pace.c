@@ -23,7 +23,7 @@ enum {
     ROOM_SHARE = 3,              /* and a part of the room left under the limit */
     MIDDLE_SHARE = 3,            /* gen1 is full with live bytes over this */
     SLACK_BYTES = 4 << 20,       /* growth that is always allowed, */
-    SLACK_NURSERY = 8 << 20,     /* and a nursery, for each mutator that allocates */
+    SLACK_NURSERY = 12 << 20,    /* and a nursery, for each mutator that allocates */
     LEAST_EXTERNAL = 64 << 20,   /* bytes charged that call for a collection, at least */
     ONLY_GROWS_PERCENT = 95,     /* survival from which collections for growth gain nothing: */
     MOST_MORE_BYTES = 128 << 20, /* the next waits twice as long, but for this at most */
