@@ -63,6 +63,28 @@ static void a_full_collection_ends_the_calm(void **state)
     world_end(world);
 }
 
+/* Nor does it go on where growth calls for one, but the counts never do. */
+static void it_ends_where_no_full_collection_comes(void **state)
+{
+    struct world *world = make_adaptive();
+    uint64_t before;
+
+    (void)state;
+    assert_int_equal(gc_threshold_set(world->heap, GC_OLD, UINT32_MAX), GC_OK);
+    fill_till_on(world);
+    gc_collect(world->mutator, GC_OLD, NULL);
+    fill_till_on(world);
+    await_collection(world);
+    assert_true(is_calm(world));
+    before = stats_of(world->heap).generations[GC_OLD].collections;
+    for (size_t made = 0; is_calm(world) && made < 8 * MIB; made++)
+        make_node(world->mutator, 0);
+    assert_false(is_calm(world) || is_on(world));
+    assert_int_equal(stats_of(world->heap).generations[GC_OLD].collections, before);
+    assert_int_equal(gc_verify(world->mutator), 0);
+    world_end(world);
+}
+
 /* So does the end of pretenuring without one: what was born till then is armed. */
 static void newborns_are_armed_when_the_calm_ends(void **state)
 {
@@ -188,6 +210,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(barriers_note_nothing_in_a_calm_heap),
         cmocka_unit_test(a_full_collection_ends_the_calm),
+        cmocka_unit_test(it_ends_where_no_full_collection_comes),
         cmocka_unit_test(newborns_are_armed_when_the_calm_ends),
         cmocka_unit_test(what_is_pinned_is_born_old_in_a_calm_heap),
         cmocka_unit_test(an_ambiguous_word_finds_a_newborn_in_a_hole),

@@ -72,6 +72,38 @@ static void where_much_is_live_it_grows_to_three_quarters_of_it(void **state)
     assert_int_equal(settled(1, 30, 1000 * mib), 64 * mib);
 }
 
+/* Whether objects are still born old after a collection that promoted all, unvisited. */
+static bool is_lasting_after(struct gc_pace pace, size_t live_bytes, size_t born_bytes)
+{
+    struct gc_pace_now now = {.generation = GC_MIDDLE,
+                              .all_promoted = true,
+                              .live_bytes = live_bytes,
+                              .born_bytes = born_bytes,
+                              .room_bytes = SIZE_MAX,
+                              .allocating = 1};
+
+    gc_pace_after(&pace, &now);
+    return pace.is_lasting;
+}
+
+static void newborns_are_not_left_unvisited_for_ever(void **state)
+{
+    struct gc_pace pace = start();
+
+    (void)state;
+    pace.is_lasting = true;
+    pace.live_full = 1000 * mib;
+    pace.threshold2 = 10;
+    assert_true(is_lasting_after(pace, 1200 * mib, 511 * mib));
+    assert_false(is_lasting_after(pace, 1200 * mib, 512 * mib));
+    assert_true(is_lasting_after(pace, 1500 * mib, 10 * mib));
+    assert_false(
+        is_lasting_after(pace, 1501 * mib, 10 * mib)); /* growth calls, but not the count */
+    pace.count2 = 9;                                   /* it makes the tenth */
+    assert_true(is_lasting_after(pace, 1501 * mib, 10 * mib));
+    assert_false(is_lasting_after(pace, 8 * mib, mib));
+}
+
 /* A full collection of so many MiB that left so many, and what calls for the next one. */
 static size_t next_trigger(struct gc_pace *pace, gc_reason reason, size_t before, size_t after,
                            bool over_soft_limit)
@@ -153,6 +185,7 @@ int main(void)
         cmocka_unit_test(where_much_is_live_it_grows_to_three_quarters_of_it),
         cmocka_unit_test(where_next_to_nothing_died_the_old_generation_may_grow_twice_as_much),
         cmocka_unit_test(a_large_one_may_grow_by_128_mib_more),
+        cmocka_unit_test(newborns_are_not_left_unvisited_for_ever),
         cmocka_unit_test(only_collections_for_growth_tell_that),
         cmocka_unit_test(above_the_soft_limit_growth_stays_small),
         cmocka_unit_test(growth_by_more_than_there_are_addresses_is_never_due),

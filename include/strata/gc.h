@@ -317,11 +317,12 @@ typedef struct gc_report {
 } gc_report;
 
 /* Collects generations 0 to `generation` (more are taken as 2) now, even when
- * disabled. While nearly all that is allocated lasts, objects are born in generation 2,
- * and those before it hold little or nothing to free. A full collection that finds much of the old
- * generation's memory free in blocks that are more than half free runs once more, to compact these:
- * it reports, and is counted as, one. `report` may be NULL; misuse if its size is not set. GC
- * collects. Thread: the mutator's own. */
+ * disabled. While nearly all that is allocated lasts, objects are born in generation
+ * 2, and those before it have little or nothing to free. A full collection that finds
+ * much of the old generation's memory free in blocks that are more than half free runs
+ * once more, to compact these: it reports, and is counted as, one. `report` may be NULL;
+ * misuse if its size is not set.
+ * GC collects. Thread: the mutator's own. */
 STRATA_API void gc_collect(gc_mutator *mutator, unsigned generation, gc_report *report);
 
 /* A full collection that moves everything not pinned together, and gives the

@@ -220,6 +220,7 @@ static void pace(struct gc_collector *collector, struct gc_pace_now now)
     now.young_survived = counts->bytes[GC_MIDDLE] + counts->bytes[GC_YOUNG];
     now.middle_survived = counts->bytes[GC_OLD];
     now.middle_passed = collector->passed_middle;
+    now.born_bytes = collector->spaces.births_bytes;
     now.live_bytes = gc_live_bytes(collector);
     now.allocating = collector->allocating;
     now.external_bytes = collector->external_bytes;

@@ -27,7 +27,8 @@ enum {
     LEAST_EXTERNAL = 64 << 20,   /* bytes charged that call for a collection, at least */
     ONLY_GROWS_PERCENT = 95,     /* survival from which collections for growth gain nothing: */
     MOST_MORE_BYTES = 128 << 20, /* the next waits twice as long, but for this at most */
-    PRETENURE_BYTES = 16 << 20,  /* live, from which a visit to the young is worth sparing */
+    PRETENURE_BYTES = 16 << 20,  /* live, from which a visit to the young is worth sparing, */
+    MOST_BORN_BYTES = 512 << 20, /* and born old, after which the nursery is tried again */
     SOFT_GROWTH_PERCENT = 15
 };
 
@@ -99,6 +100,16 @@ static void doubt(struct gc_pace *pace)
     pace->lasting_run = LASTING_RUN - DOUBTFUL_RUN;
 }
 
+/* What was born old is found dead by full collections alone. Where none comes for long,
+ * or none that growth calls for (threshold2), the nursery has to tell. */
+static bool may_go_on(const struct gc_pace *pace, const struct gc_pace_now *now)
+{
+    size_t held = saturating_add(now->live_bytes, now->external_bytes);
+
+    return now->born_bytes < MOST_BORN_BYTES &&
+           (held <= pace->trigger || pace->count2 >= pace->threshold2);
+}
+
 /* Its least is for each mutator that allocates: cores have caches of their own,
  * and a stop costs the more the more threads there are. So is what it may grow to
  * however little is live. */
@@ -111,9 +122,12 @@ static void adapt_nursery(struct gc_pace *pace, const struct gc_pace_now *now)
     size_t most = clamp(share, least, pace->nursery_max);
 
     if (before >= pace->nursery / 2 || now->all_promoted) {
-        bool lasts =
-            now->all_promoted || is_lasting(pace, survived > percent_of(before, LASTING_PERCENT));
+        bool lasts = now->all_promoted
+                         ? may_go_on(pace, now)
+                         : is_lasting(pace, survived > percent_of(before, LASTING_PERCENT));
 
+        if (now->all_promoted && !lasts)
+            doubt(pace);
         pace->is_lasting = lasts && now->live_bytes >= PRETENURE_BYTES;
         if (lasts)
             pace->nursery = least;

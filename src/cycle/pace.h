@@ -47,6 +47,7 @@ struct gc_pace_now {
     size_t middle_survived;
     bool middle_passed; /* gen1 was promoted unvisited */
     bool all_promoted;  /* ... and gen0, which says nothing of survival */
+    size_t born_bytes;  /* in gen2, since the last collection that visited it */
     size_t live_bytes;  /* in all generations */
     size_t external_bytes;
     size_t room_bytes; /* that mutators can still take */

@@ -5,8 +5,10 @@
 #include "memory/forbid.h"
 #include "memory/seals.h"
 
-/* Blocks that one of several mutators takes with the lock taken once. */
-enum { MOST_AT_ONCE = 8, LINES_AHEAD = 4 };
+enum {
+    MOST_AT_ONCE = 8, /* blocks that one of several mutators takes with the lock taken once */
+    LINES_AHEAD = 4   /* of the next hole, that are fetched */
+};
 
 void gc_spaces_create(struct gc_spaces *spaces, struct gc_tables *tables, struct gc_blocks *blocks)
 {
