@@ -33,12 +33,12 @@ class Cost:
 
 COSTS = [
     Cost("allocation", "allocate", "loop", 15, "objects of 32 bytes that die, with collections"),
-    Cost("barrier, young object", "barrier-young", "loop", 6, "the fast path"),
+    Cost("barrier, young object", "barrier-young", "loop", 7, "the fast path"),
     Cost("barrier, old object, noted", "barrier-old-noted", "walk", 7,
          "stored into since a collection"),
     Cost("barrier, old object, first", "barrier-old-first", "walk", 140,
          "stores a young one: is noted"),
-    Cost("barrier, old to old", "barrier-old-to-old", "walk", 55, "stores a reference no younger"),
+    Cost("barrier, old to old", "barrier-old-to-old", "walk", 60, "stores a reference no younger"),
     Cost("object marked, tree", "mark-tree", "loop", 195, "full collection, two references"),
     Cost("object marked, list", "mark-list", "loop", 195, "the same, one edge at a time"),
     Cost("object copied, tree", "copy-tree", "loop", 255, "young collection, a quarter survives"),
