@@ -91,6 +91,10 @@ static void the_dead_go_at_the_next_full_collection(void **state)
     assert_in_range(report.promoted_in_place_bytes, 200 * KIB, 300 * KIB);
     assert_int_equal(report.moved_bytes, 0);
     assert_true(report.reclaimed_bytes < 8 * KIB);
+    await_collection(world);
+    report = world->heap->collector.last;
+    assert_in_range(report.promoted_in_place_bytes, 200 * KIB, 300 * KIB); /* since the first */
+    assert_true(report.reclaimed_bytes < 8 * KIB);
     world->root[0] = NULL;
     gc_collect(world->mutator, GC_MIDDLE, NULL);
     assert_true(recount(world->mutator).all_objects > 1000);
@@ -249,6 +253,19 @@ static void pins_hashes_and_charges_follow(void **state)
     gc_unpin(world->mutator, world->root[1]);
     assert_int_equal(gc_external_adjust(world->mutator, world->root[1], -1000), GC_OK);
     assert_int_equal(gc_verify(world->mutator), 0);
+    world_end(world);
+}
+
+static void a_pin_for_one_collection_ends_with_it(void **state)
+{
+    struct world *world = make_always();
+
+    (void)state;
+    world->root[1] = make_node(world->mutator, 1);
+    assert_int_equal(gc_pin_once(world->mutator, world->root[1]), GC_OK);
+    await_collection(world);
+    assert_int_equal(*gc_state_byte((uintptr_t)world->root[1]) & GC_STATE_PINNED_ONCE, 0);
+    assert_int_equal(world->heap->collector.pinned_once.count, 0);
     world_end(world);
 }
 
@@ -421,6 +438,7 @@ int main(void)
         cmocka_unit_test(a_large_array_goes_up_with_the_others),
         cmocka_unit_test(the_verifier_may_look_between_collections),
         cmocka_unit_test(pins_hashes_and_charges_follow),
+        cmocka_unit_test(a_pin_for_one_collection_ends_with_it),
         cmocka_unit_test(weak_references_to_newborns_are_cleared),
         cmocka_unit_test(not_beside_the_frozen),
         cmocka_unit_test(not_beside_a_large_frozen_object_alone),
