@@ -137,6 +137,7 @@ static void what_is_pinned_is_born_old_in_a_calm_heap(void **state)
 static void an_ambiguous_word_finds_a_newborn_in_a_hole(void **state)
 {
     struct world *world = make_with("stress=pretenure+in-place,check=deep");
+    const struct gc_tables *tables = &world->heap->collector.tables;
     uintptr_t word = 0;
     struct node *node;
 
@@ -144,21 +145,12 @@ static void an_ambiguous_word_finds_a_newborn_in_a_hole(void **state)
     assert_int_equal(gc_root_range_add(world->heap, &word, 1, GC_AMBIGUOUS), GC_OK);
     for (size_t i = 0; i < 5000; i++)
         push(world, i);
-    for (node = world->root[0]; node != NULL && node->right != NULL;) {
-        struct node *kept = node;
-
-        for (int i = 0; i < 32 && node != NULL; i++)
-            node = node->right;
-        gc_write(world->mutator, kept, &kept->right, node);
-    }
+    thin_out(world, 32);
     gc_collect(world->mutator, GC_OLD, NULL);
     for (int round = 0; round < 8; round++) {
         node = make_node(world->mutator, 99);
         word = (uintptr_t)node + 16;
-        assert_true(world->heap->collector.tables
-                        .blocks[gc_block_of(&world->heap->collector.tables, (uintptr_t)node)]
-                        .flags &
-                    GC_BLOCK_SWEPT);
+        assert_true(tables->blocks[gc_block_of(tables, (uintptr_t)node)].flags & GC_BLOCK_SWEPT);
         gc_collect(world->mutator, GC_OLD, NULL);
         assert_true(gc_is_object(world->mutator, (void *)(word - 16)));
         assert_int_equal(((struct node *)(word - 16))->value, 99);

@@ -111,13 +111,7 @@ static void holes_are_filled_again(void **state)
     (void)state;
     for (size_t i = 0; i < 20000; i++)
         push(world, i);
-    for (struct node *node = world->root[0]; node != NULL && node->right != NULL;) {
-        struct node *kept = node;
-
-        for (int i = 0; i < 64 && node != NULL; i++)
-            node = node->right;
-        gc_write(world->mutator, kept, &kept->right, node); /* 63 of 64 die */
-    }
+    thin_out(world, 64);
     gc_collect(world->mutator, GC_OLD, NULL);
     blocks = world->heap->collector.spaces.generations[GC_OLD].block_count;
     assert_true(blocks > 10);

@@ -170,13 +170,17 @@ static void note_survival(struct gc_pace *pace, const struct gc_pace_now *now)
             now->middle_before < least ? 0 : percent_in(now->middle_survived, now->middle_before);
 }
 
+static uint32_t growth_for(const struct gc_pace *pace, bool over_soft_limit)
+{
+    return over_soft_limit ? SOFT_GROWTH_PERCENT : pace->growth_percent;
+}
+
 /* Bytes that a full collection shall leave when the next one comes. Collections gain a
  * program nothing while it builds its data; what dies after that is found somewhat
  * later, once. */
 static size_t next_trigger(const struct gc_pace *pace, bool over_soft_limit)
 {
-    size_t growth =
-        percent_of(pace->live_full, over_soft_limit ? SOFT_GROWTH_PERCENT : pace->growth_percent);
+    size_t growth = percent_of(pace->live_full, growth_for(pace, over_soft_limit));
 
     if (!over_soft_limit) {
         if (pace->only_grows)
@@ -189,7 +193,6 @@ static size_t next_trigger(const struct gc_pace *pace, bool over_soft_limit)
 void gc_pace_after(struct gc_pace *pace, const struct gc_pace_now *now)
 {
     size_t held = saturating_add(now->live_bytes, now->external_bytes);
-    uint32_t growth = now->over_soft_limit ? SOFT_GROWTH_PERCENT : pace->growth_percent;
 
     if (now->generation == GC_OLD && now->reason == GC_REASON_GROWTH)
         pace->only_grows = now->survived > percent_of(now->condemned, ONLY_GROWS_PERCENT);
@@ -210,7 +213,8 @@ void gc_pace_after(struct gc_pace *pace, const struct gc_pace_now *now)
     if (pace->nursery_fixed != 0)
         pace->nursery = pace->nursery_fixed;
     else if (pace->full_only)
-        pace->nursery = clamp(percent_of(held, growth), 2 * SLACK_BYTES, SIZE_MAX);
+        pace->nursery = clamp(percent_of(held, growth_for(pace, now->over_soft_limit)),
+                              2 * SLACK_BYTES, SIZE_MAX);
     else
         adapt_nursery(pace, now);
     if (pace->nursery_fixed == 0)

@@ -187,8 +187,6 @@ GC_ALWAYS_INLINE bool next_object(uintptr_t *at, uintptr_t *object)
     return true;
 }
 
-typedef void visit_fn(uintptr_t object, void *data);
-
 /* Of a nursery of some MiB little is in a core's cache: it is fetched ahead, from
  * `fetched` on, to which it returns. */
 enum { FETCHED_AHEAD_BYTES = 1024 };
@@ -200,7 +198,8 @@ GC_ALWAYS_INLINE uintptr_t fetch_ahead(uintptr_t fetched, uintptr_t at)
     return fetched;
 }
 
-GC_ALWAYS_INLINE void visit_run(uintptr_t from, uintptr_t to, visit_fn *visit, void *data)
+void gc_run_visit(uintptr_t from, uintptr_t to, void (*visit)(uintptr_t object, void *data),
+                  void *data)
 {
     uintptr_t object, at = from;
 
@@ -209,15 +208,8 @@ GC_ALWAYS_INLINE void visit_run(uintptr_t from, uintptr_t to, visit_fn *visit, v
             visit(object, data);
 }
 
-void gc_run_visit(uintptr_t from, uintptr_t to, visit_fn *visit, void *data)
+static void record_start(const struct gc_tables *tables, uintptr_t object)
 {
-    visit_run(from, to, visit, data);
-}
-
-static void record_start(uintptr_t object, void *data)
-{
-    const struct gc_tables *tables = data;
-
     gc_bit_set(tables->starts, gc_granule_of(tables, object));
 }
 
@@ -238,7 +230,7 @@ GC_ALWAYS_INLINE void record_run(struct gc_tables *tables, uintptr_t from, uintp
             continue;
         if (settled != NULL)
             gc_prefetch((const void *)(at + OBJECTS_AHEAD * (at - start)));
-        record_start(object, tables);
+        record_start(tables, object);
         gc_lines_occupy(tables, start, at);
         if (settled != NULL)
             settled(object, at - start, data);
@@ -346,7 +338,7 @@ void gc_block_parse_to(struct gc_tables *tables, uint32_t block, uintptr_t to)
         while (from < end) {
             fetched = fetch_ahead(fetched, from);
             if (next_object(&from, &object))
-                record_start(object, tables);
+                record_start(tables, object);
         }
     }
 }

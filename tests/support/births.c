@@ -40,6 +40,17 @@ size_t fill_till_on(struct world *world)
     return length;
 }
 
+void thin_out(struct world *world, int n)
+{
+    for (struct node *node = world->root[0]; node != NULL && node->right != NULL;) {
+        struct node *kept = node;
+
+        for (int i = 0; i < n && node != NULL; i++)
+            node = node->right;
+        gc_write(world->mutator, kept, &kept->right, node);
+    }
+}
+
 void await_collection(struct world *world)
 {
     uint64_t before = collections_of(world->heap);

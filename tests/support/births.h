@@ -38,4 +38,7 @@ void push(struct world *world, uint64_t value);
 size_t fill_till_on(struct world *world);
 void await_collection(struct world *world);
 
+/* Of the list in root 0 only each n-th node stays. */
+void thin_out(struct world *world, int n);
+
 #endif
