@@ -76,7 +76,7 @@ void gc_close_births(struct gc_collector *collector)
 
 size_t gc_live_bytes(const struct gc_collector *collector)
 {
-    size_t bytes = collector->spaces.births_bytes;
+    size_t bytes = 0;
 
     for (int i = 0; i < GC_GENERATIONS; i++)
         bytes += collector->spaces.generations[i].bytes;
@@ -87,16 +87,13 @@ size_t gc_held_bytes(const struct gc_collector *collector)
 {
     const struct gc_generation *generations = collector->spaces.generations;
 
-    return generations[GC_MIDDLE].bytes + generations[GC_OLD].bytes +
-           collector->spaces.births_bytes + collector->external_bytes;
+    return generations[GC_MIDDLE].bytes + generations[GC_OLD].bytes + collector->external_bytes;
 }
 
 static size_t condemned_bytes(const struct gc_collector *collector, unsigned oldest)
 {
     size_t bytes = collector->spaces.handed_bytes;
 
-    if (oldest == GC_OLD)
-        bytes += collector->spaces.births_bytes;
     for (unsigned i = 0; i <= oldest; i++)
         bytes += collector->spaces.generations[i].bytes;
     return bytes;

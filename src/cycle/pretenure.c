@@ -63,25 +63,25 @@ void gc_count_births(struct gc_collector *collector)
 
     collector->stats.allocated_bytes += spaces->born_bytes;
     spaces->handed_bytes -= spaces->born_bytes;
+    spaces->generations[GC_OLD].bytes += spaces->born_bytes;
     spaces->births_bytes += spaces->born_bytes;
     spaces->born_bytes = 0;
 }
 
 void gc_adopt_births(struct gc_collector *collector, bool promotes)
 {
+    struct gc_spaces *spaces = &collector->spaces;
     uint32_t block;
 
     gc_count_births(collector);
-    while ((block = gc_births_take(&collector->spaces)) != GC_NO_BLOCK)
+    spaces->generations[GC_OLD].bytes -= spaces->births_bytes;
+    while ((block = gc_births_take(spaces)) != GC_NO_BLOCK)
         adopt_block(collector, block, promotes ? arm : enter_in_log);
 }
 
 void gc_condemn_births(struct gc_collector *collector)
 {
-    struct gc_spaces *spaces = &collector->spaces;
-
-    spaces->generations[GC_OLD].bytes += spaces->births_bytes;
-    while (gc_births_take(spaces) != GC_NO_BLOCK)
+    while (gc_births_take(&collector->spaces) != GC_NO_BLOCK)
         ;
 }
 
@@ -147,7 +147,7 @@ void gc_promote_all(struct gc_collector *collector)
     struct gc_generation *generations = collector->spaces.generations, *old = &generations[GC_OLD];
     struct gc_generation young = generations[GC_YOUNG], middle = generations[GC_MIDDLE];
     struct births large = {.collector = collector};
-    size_t objects = old->objects, bytes = old->bytes + collector->spaces.births_bytes;
+    size_t objects = old->objects, bytes = old->bytes;
 
     for (int i = 0; i < GC_OLD; i++)
         generations[i] = (struct gc_generation){.small = GC_NO_BLOCK, .large = GC_NO_BLOCK};
@@ -164,6 +164,5 @@ void gc_promote_all(struct gc_collector *collector)
     gc_attachments_promote(&collector->hashes);
     gc_attachments_promote(&collector->charges);
     gc_end_pins_once(collector);
-    count_promoted(collector, old->objects - objects,
-                   old->bytes + collector->spaces.births_bytes - bytes);
+    count_promoted(collector, old->objects - objects, old->bytes - bytes);
 }

@@ -27,7 +27,6 @@ static void fill(const gc_heap *heap, gc_stats *stats)
         stats->large_bytes += collector->spaces.generations[i].large_bytes;
     }
     stats->generations[GC_YOUNG].bytes += gc_heap_young_bytes(heap);
-    stats->generations[GC_OLD].bytes += collector->spaces.births_bytes;
     stats->allocated_bytes += gc_heap_young_bytes(heap);
     stats->live_bytes = gc_live_bytes(collector) + gc_heap_young_bytes(heap) +
                         collector->spaces.generations[GC_FROZEN].bytes;

@@ -121,19 +121,20 @@ void gc_verify_each(struct gc_verifier *verifier, gc_verify_object_fn *visit)
 static void verify_counts(struct gc_verifier *verifier)
 {
     const struct gc_generation *generations = verifier->collector->spaces.generations;
+    size_t births_bytes = verifier->collector->spaces.births_bytes;
     static const char *const faults[GC_AGES] = {
         NULL, "gen1's objects are not as many as it counts",
         "gen2's objects are not as many as it counts",
         "the frozen objects are not as many as are counted"};
 
     for (unsigned i = GC_MIDDLE; i < GC_AGES; i++)
-        if (verifier->bytes[i] != generations[i].bytes ||
+        if (verifier->bytes[i] + (i == GC_OLD ? births_bytes : 0) != generations[i].bytes ||
             verifier->objects[i] != generations[i].objects)
             gc_fault_heap(verifier, faults[i]);
     for (unsigned i = GC_YOUNG; i < GC_AGES; i++)
         if (verifier->large_bytes[i] != generations[i].large_bytes)
             gc_fault_heap(verifier, "a generation miscounts the bytes of its large objects");
-    if (verifier->births_bytes > verifier->collector->spaces.births_bytes)
+    if (verifier->births_bytes > births_bytes)
         gc_fault_heap(verifier, "more was born in gen2 than is counted (S4)");
 }
 

@@ -280,7 +280,7 @@ uint32_t gc_births_take(struct gc_spaces *spaces)
     struct gc_block *info;
 
     if (block == GC_NO_BLOCK) {
-        spaces->births_bytes = spaces->born_bytes = 0;
+        spaces->births_bytes = 0;
         return block;
     }
     info = &spaces->tables->blocks[block];

@@ -58,8 +58,8 @@ struct gc_spaces {
     uint32_t pinning_holes[GC_BLOCK_AMBIGUOUS + 1]; /* gen2's of the kinds that pin */
     uint32_t old_holes;                             /* ... and of the other */
     uint32_t births;                                /* gen2 blocks with objects born there, */
-    size_t births_bytes; /* whose bytes, which gen2 does not count, are these, */
-    size_t born_bytes;   /* and these, of runs that ended since the last collection */
+    size_t births_bytes; /* of these, which gen2 counts, but no object, */
+    size_t born_bytes;   /* and of runs that ended since the last collection, which it does not */
     bool pretenures;     /* what mutators allocate in small blocks is born in gen2 */
     bool apart;          /* several take blocks: each near its last */
     size_t handed_bytes; /* to mutators since the last collection */

@@ -47,9 +47,12 @@ void gc_tracer_set_tags(struct gc_tracer *tracer, unsigned tags)
 
 /* Most objects are leaves, or have their references in front, where the mean is large:
  * their second line is fetched for nothing. */
-static unsigned choose_reach(const struct gc_generation *old)
+static unsigned choose_reach(const struct gc_spaces *spaces)
 {
-    return old->bytes - old->large_bytes > old->objects * LARGE_MEAN ? 0 : SECOND_LINE;
+    const struct gc_generation *old = &spaces->generations[GC_OLD];
+    size_t counted = old->bytes - old->large_bytes - spaces->births_bytes;
+
+    return counted > old->objects * LARGE_MEAN ? 0 : SECOND_LINE;
 }
 
 void gc_tracer_begin(struct gc_tracer *tracer, unsigned oldest, enum gc_prefetch prefetch)
@@ -60,7 +63,7 @@ void gc_tracer_begin(struct gc_tracer *tracer, unsigned oldest, enum gc_prefetch
     tracer->mark_only = false;
     tracer->fill_holes = oldest < GC_OLD;
     tracer->compacting = false;
-    tracer->reach = choose_reach(&tracer->spaces->generations[GC_OLD]);
+    tracer->reach = choose_reach(tracer->spaces);
     tracer->counts = (struct gc_trace_counts){0};
     for (int i = 0; i < GC_GENERATIONS; i++) {
         gc_run_reset(&tracer->to[i]);
