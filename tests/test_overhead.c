@@ -5,7 +5,7 @@
  */
 #include <strata/weak.h>
 
-#include "memory/layout.h"
+#include "heap/heap.h"
 #include "os/os.h"
 #include "support/graph.h"
 
@@ -172,6 +172,100 @@ static void a_large_object_asks_for_huge_pages_that_it_fills(void **state)
         assert_true(last - advised.chunks[i] >= GC_CHUNK_BYTES);
 }
 
+/* Tables, and what advice there is about them. */
+static struct table_advice {
+    const struct gc_tables *tables;
+    size_t marks, lines, others;
+    bool wanted;
+} tables_advised;
+
+static bool is_in(uintptr_t address, const void *table, size_t bytes)
+{
+    return address - (uintptr_t)table < bytes;
+}
+
+static bool note_table_advice(void *start, size_t bytes, bool wanted)
+{
+    struct table_advice *advice = &tables_advised;
+    size_t blocks = advice->tables->block_count;
+
+    assert_int_equal((uintptr_t)start % GC_CHUNK_BYTES, 0);
+    assert_int_equal(bytes, GC_CHUNK_BYTES);
+    if (is_in((uintptr_t)start, advice->tables->marks, blocks * GC_BLOCK_BYTES / 64)) {
+        advice->marks++;
+        advice->wanted = wanted;
+    } else if (is_in((uintptr_t)start, advice->tables->lines, blocks * GC_BLOCK_LINES)) {
+        advice->lines++;
+        advice->wanted = wanted;
+    } else {
+        advice->others++;
+    }
+    return true;
+}
+
+static void assert_advised(struct gc_tables *tables, size_t chunk, size_t marks, size_t lines)
+{
+    bool (*advise)(void *, size_t, bool) = gc_os.advise_huge;
+
+    for (int wanted = 0; wanted < 2; wanted++) {
+        tables_advised = (struct table_advice){.tables = tables};
+        gc_os.advise_huge = note_table_advice;
+        gc_tables_advise_huge(tables, chunk, wanted != 0);
+        gc_os.advise_huge = advise;
+        assert_int_equal(tables_advised.marks, marks);
+        assert_int_equal(tables_advised.lines, lines);
+        assert_int_equal(tables_advised.others, 0);
+        assert_int_equal(tables_advised.wanted, marks + lines > 0 && wanted != 0);
+    }
+}
+
+/* A mebibyte's marks take 16 KiB, its lines 8: a huge page of them is for 128 and for
+ * 256 MiB, and the first is not asked for. */
+static void tables_of_a_large_heap_ask_for_huge_pages(void **state)
+{
+    size_t chunks = 512 * MIB / GC_CHUNK_BYTES, marks = chunks / 4, lines = chunks / 2;
+    struct gc_tables tables;
+    uint8_t *first;
+
+    (void)state;
+    assert_true(gc_tables_create(&tables, GC_CHUNK_BYTES, 512 * MIB, NULL));
+    assert_advised(&tables, 0, 0, 0);
+    assert_advised(&tables, marks - 1, 0, 0);
+    assert_advised(&tables, marks, 1, 0);
+    assert_advised(&tables, lines - 1, 1, 0);
+    assert_advised(&tables, lines, 1, 1);
+    assert_advised(&tables, chunks - 1, 1, 1);
+    assert_true(gc_tables_commit(&tables, lines + 1)); /* with its neighbours' */
+    first = gc_block_lines(&tables, (uint32_t)(lines * GC_CHUNK_BLOCKS));
+    first[0] = 1;
+    first[GC_CHUNK_BYTES - 1] = 1;
+    gc_tables_destroy(&tables);
+}
+
+/* After the memory that they describe was given back, and when there is some again. */
+static void tables_ask_again_for_what_is_used_again(void **state)
+{
+    struct world *world = *state;
+    bool (*advise)(void *, size_t, bool) = gc_os.advise_huge;
+
+    world->root[0] = make_array(world->mutator, &gc_type_bytes, 132 * MIB);
+    world->root[0] = NULL;
+    tables_advised = (struct table_advice){.tables = &world->heap->collector.tables};
+    gc_os.advise_huge = note_table_advice;
+    gc_collect(world->mutator, GC_OLD, NULL);
+    gc_trim(world->mutator);
+    gc_os.advise_huge = advise;
+    assert_int_not_equal(tables_advised.marks, 0);
+    assert_false(tables_advised.wanted);
+
+    tables_advised.marks = 0;
+    gc_os.advise_huge = note_table_advice;
+    world->root[0] = make_array(world->mutator, &gc_type_bytes, 132 * MIB);
+    gc_os.advise_huge = advise;
+    assert_int_not_equal(tables_advised.marks, 0);
+    assert_true(tables_advised.wanted);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, exact_setup, world_teardown)
 
 int main(void)
@@ -183,6 +277,8 @@ int main(void)
         TEST(roots_of_each_sort_are_counted),
         TEST(finalizers_are_counted_and_used_again),
         TEST(a_large_object_asks_for_huge_pages_that_it_fills),
+        TEST(tables_of_a_large_heap_ask_for_huge_pages),
+        TEST(tables_ask_again_for_what_is_used_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

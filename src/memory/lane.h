@@ -38,9 +38,15 @@ void gc_lane_limit(struct gc_lane *lane, size_t words);
 /* Empties it, and gives back what it holds beyond `keep` words. */
 void gc_lane_shrink(struct gc_lane *lane, size_t keep);
 
+/* For one word; it grows if need be. */
+GC_ALWAYS_INLINE bool gc_lane_has_room(struct gc_lane *lane)
+{
+    return GC_LIKELY(lane->count < lane->committed) || gc_lane_grow(lane);
+}
+
 GC_ALWAYS_INLINE bool gc_lane_push(struct gc_lane *lane, uintptr_t word)
 {
-    if (GC_UNLIKELY(lane->count == lane->committed) && !gc_lane_grow(lane))
+    if (GC_UNLIKELY(!gc_lane_has_room(lane)))
         return false;
     lane->words[lane->count++] = word;
     return true;

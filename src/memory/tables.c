@@ -25,6 +25,8 @@ static const struct table_part parts[] = {
 enum {
     PARTS = sizeof parts / sizeof parts[0],
     CHUNK_PARTS = PARTS - 2,
+    MARKS = 1,
+    LINES = 2,
     SEALS = 3, /* of no bytes, unless the heap is hardened */
     GIVEN_PARTS = SEALS + 1
 };
@@ -48,42 +50,54 @@ static uintptr_t part_address(const struct gc_tables *tables, int part)
     return gc_load_word((const char *)tables + parts[part].offset);
 }
 
+/* Whether a part is in huge pages there: what a trace looks up for one object here, one
+ * there. Not from its beginning, for a small heap would have one that it does not fill. */
+static bool is_huge(const struct gc_tables *tables, int part, uintptr_t start)
+{
+    return (part == MARKS || part == LINES) && start - part_address(tables, part) >= GC_CHUNK_BYTES;
+}
+
 /* The pages that one chunk's share of a part touches. Neighbours share a page
- * of the small parts; those are committed twice and never given back. */
-static void part_pages(const struct gc_tables *tables, int part, size_t chunk, uintptr_t *from,
+ * of the small parts, and a huge page; those are committed more than once and never
+ * given back. */
+static bool part_pages(const struct gc_tables *tables, int part, size_t chunk, uintptr_t *from,
                        uintptr_t *to)
 {
     size_t bytes = part_per_block(tables, part) * GC_CHUNK_BLOCKS;
     uintptr_t start = part_address(tables, part) + chunk * bytes;
+    bool huge = is_huge(tables, part, start);
+    size_t page = huge ? GC_CHUNK_BYTES : gc_os_page_bytes();
 
-    *from = gc_round_down(start, gc_os_page_bytes());
-    *to = gc_round_up(start + bytes, gc_os_page_bytes());
+    *from = gc_round_down(start, page);
+    *to = gc_round_up(start + bytes, page);
+    return huge;
 }
 
-/* Addresses for one part: whole chunks, and the guard page behind it. */
+/* Addresses for one part, and the guard page behind it. Chunks are as large as huge
+ * pages, so these are whole. */
 static size_t part_room(int part, size_t blocks, bool hardened)
 {
     size_t per_block = part != SEALS || hardened ? parts[part].per_block : 0;
 
-    return gc_round_up(per_block * blocks, GC_CHUNK_BYTES) + gc_os_page_bytes();
+    return gc_round_up(per_block * blocks + gc_os_page_bytes(), GC_CHUNK_BYTES);
 }
 
 bool gc_tables_create(struct gc_tables *tables, uintptr_t base, size_t bytes,
                       const uint64_t *seal_key)
 {
-    size_t blocks = bytes >> GC_BLOCK_LOG2, total = gc_os_page_bytes();
+    size_t blocks = bytes >> GC_BLOCK_LOG2, total = GC_CHUNK_BYTES;
     uintptr_t next;
 
     for (int i = 0; i < PARTS; i++)
         total += part_room(i, blocks, seal_key != NULL);
-    tables->reservation = gc_os.reserve(total, gc_os_page_bytes());
+    tables->reservation = gc_os.reserve(total, GC_CHUNK_BYTES);
     if (tables->reservation == NULL)
         return false;
     tables->reservation_bytes = total;
     tables->base = base;
     tables->bytes = bytes;
     tables->block_count = blocks;
-    next = (uintptr_t)tables->reservation + gc_os_page_bytes();
+    next = (uintptr_t)tables->reservation + GC_CHUNK_BYTES; /* a guard, too */
     for (int i = 0; i < PARTS; i++) {
         gc_store_word((char *)tables + parts[i].offset, next);
         next += part_room(i, blocks, seal_key != NULL);
@@ -120,6 +134,16 @@ bool gc_tables_commit(struct gc_tables *tables, size_t chunk)
             return false;
     }
     return true;
+}
+
+void gc_tables_advise_huge(struct gc_tables *tables, size_t chunk, bool wanted)
+{
+    for (int i = 0; i < CHUNK_PARTS; i++) {
+        uintptr_t from, to;
+
+        if (part_pages(tables, i, chunk, &from, &to))
+            gc_os.advise_huge((void *)from, to - from, wanted);
+    }
 }
 
 /* Starts, marks, lines and seals; the rest is small. */

@@ -93,6 +93,10 @@ size_t gc_tables_bytes_per_block(const struct gc_tables *tables);
 /* Commits the tables of one chunk. */
 bool gc_tables_commit(struct gc_tables *tables, size_t chunk);
 
+/* Wishes for huge pages where a trace of a large heap looks up what it meets, or for
+ * none: what was given back would be filled again. */
+void gc_tables_advise_huge(struct gc_tables *tables, size_t chunk, bool wanted);
+
 /* Gives back whole pages of what describes free blocks only; it is zero. */
 void gc_tables_decommit(struct gc_tables *tables, uint32_t first, uint32_t count);
 

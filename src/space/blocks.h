@@ -21,8 +21,9 @@ struct gc_chunk {
     uint64_t free;    /* by block */
     uint64_t touched; /* by block: may hold memory of the system */
     uint8_t use;
-    uint8_t committed; /* accessible, its tables too */
-    uint8_t huge;      /* asked for huge pages */
+    uint8_t committed;   /* accessible, its tables too */
+    uint8_t huge;        /* asked for huge pages */
+    uint8_t huge_tables; /* its tables did */
 };
 
 /* Who asks: the collector may use the reserve, mutators may not. */

@@ -52,6 +52,16 @@ static void wish_huge(struct gc_blocks *blocks, size_t index, bool wanted)
     chunk->huge = wanted;
 }
 
+static void wish_huge_tables(struct gc_blocks *blocks, size_t index, bool wanted)
+{
+    struct gc_chunk *chunk = &blocks->chunks[index];
+
+    if (chunk->huge_tables == wanted)
+        return;
+    gc_tables_advise_huge(blocks->tables, index, wanted);
+    chunk->huge_tables = wanted;
+}
+
 bool gc_chunk_open(struct gc_blocks *blocks, size_t index, enum gc_chunk_use use, bool huge)
 {
     struct gc_chunk *chunk = &blocks->chunks[index];
@@ -63,6 +73,7 @@ bool gc_chunk_open(struct gc_blocks *blocks, size_t index, enum gc_chunk_use use
         chunk->committed = 1;
         gc_forbid(gc_chunk_start(blocks, index), gc_chunk_start(blocks, index + 1));
     }
+    wish_huge_tables(blocks, index, true);
     wish_huge(blocks, index, huge && blocks->touched_bytes >= blocks->huge_from_bytes);
     chunk->use = (uint8_t)use;
     chunk->free = UINT64_MAX;
@@ -120,6 +131,7 @@ static size_t untouch(struct gc_blocks *blocks, size_t index, unsigned first, un
         return 0;
     chunk->touched &= ~gc_bit_run(first, count);
     gc_tables_decommit(blocks->tables, gc_chunk_block(index, first), count);
+    wish_huge_tables(blocks, index, false);
     blocks->free_touched -= count;
     blocks->touched_bytes -= (size_t)count << GC_BLOCK_LOG2;
     return (size_t)count << GC_BLOCK_LOG2;

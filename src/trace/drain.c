@@ -6,8 +6,8 @@
  * is seen. A trace of more waits for memory most of its time, so it keeps many
  * misses under way by two queues: each edge that is seen goes through the first,
  * untested, while the bitmap word of its target is fetched, and what it marks is
- * pushed on the stack; what is popped goes through the second, while its header
- * and what follows it are. So an object is on the stack once at most, however many
+ * pushed on the stack; what is popped goes through the second, a batch at a time, while
+ * its header and what follows it are. So an object is on the stack once at most, however many
  * edges lead to it. (Cher, Hosking and Vitek 2004 put a queue before the mark; the
  * second is ours.) A large trace is shared by a team (team.h), if the heap has one.
  */
@@ -138,21 +138,23 @@ static void drain_watching(struct gc_tracer *tracer)
         scan_entry(tracer, tracer->stack.words[--tracer->stack.count], gc_follow_watching);
 }
 
-/* Pops an entry; one that was marked waits. */
+/* Pops a batch of entries; those that were marked wait, and as many that did are
+ * scanned. */
 GC_ALWAYS_INLINE void pop_queued(struct gc_tracer *tracer, struct gc_ring *marked,
                                  gc_scan_slot_fn *visit)
 {
-    uintptr_t entry = tracer->stack.words[--tracer->stack.count];
+    for (int i = 0; i < GC_BATCH && tracer->stack.count > 0; i++) {
+        uintptr_t entry = tracer->stack.words[--tracer->stack.count];
 
-    if (GC_UNLIKELY((entry & 3) != GC_STACK_MARKED)) {
-        scan_entry(tracer, entry, visit);
-        return;
-    }
-    gc_prefetch_object(tracer, entry);
-    if (GC_LIKELY(marked->count == GC_RING))
-        scan_marked(tracer, gc_ring_exchange(marked, entry), visit);
-    else
+        if (GC_UNLIKELY((entry & 3) != GC_STACK_MARKED)) {
+            scan_entry(tracer, entry, visit);
+            continue;
+        }
+        gc_prefetch_object(tracer, entry);
         gc_ring_put(marked, entry);
+    }
+    while (!gc_ring_takes_batch(marked))
+        scan_marked(tracer, gc_ring_take(marked), visit);
 }
 
 /* With nothing on the stack the oldest of a queue goes at once: a list has one

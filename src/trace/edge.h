@@ -33,21 +33,21 @@ GC_ALWAYS_INLINE uint64_t *gc_mark_word(const struct gc_tracer *tracer, uintptr_
     return &tracer->marks[(object - GC_HEADER_BYTES - tracer->base) >> (GC_GRANULE_LOG2 + 6)];
 }
 
+/* Whether it was not marked yet. There is no branch in it: see gc_edge_arrives. */
 GC_ALWAYS_INLINE bool gc_test_and_mark(struct gc_tracer *tracer, uintptr_t object)
 {
     size_t granule = (object - GC_HEADER_BYTES - tracer->base) >> GC_GRANULE_LOG2;
-    uint64_t *word = gc_mark_word(tracer, object), bit = (uint64_t)1 << (granule & 63);
+    uint64_t *word = gc_mark_word(tracer, object), old = *word;
 
-    if (*word & bit)
-        return false;
-    *word |= bit;
-    return true;
+    *word = old | (uint64_t)1 << (granule & 63);
+    return ~(old >> (granule & 63)) & 1;
 }
 
 /* What of an object its scan will need. */
 GC_ALWAYS_INLINE void gc_prefetch_object(const struct gc_tracer *tracer, uintptr_t object)
 {
     gc_prefetch(gc_header(object));
+    gc_prefetch(&tracer->lines[(object - tracer->base) >> GC_LINE_LOG2]);
     if (tracer->reach != 0)
         gc_prefetch((const void *)(object + tracer->reach));
 }
@@ -275,13 +275,19 @@ GC_ALWAYS_INLINE void gc_slot_arrives(struct gc_tracer *tracer, void *slot)
         gc_store_word(slot, now);
 }
 
-/* An edge has waited: it is followed, but that what it marks is settled later. */
+/* An edge has waited: it is followed, but that what it marks is settled later. Whether
+ * it marks anything cannot be foretold in a large graph, so no branch asks: it is put on
+ * the stack, which is a word longer only if it does. */
 GC_ALWAYS_INLINE void gc_edge_arrives(struct gc_tracer *tracer, uintptr_t entry)
 {
+    struct gc_lane *stack = &tracer->stack;
+
     if (entry & GC_STACK_SLOT) {
         gc_slot_arrives(tracer, (void *)(entry - GC_STACK_SLOT));
-    } else if (gc_test_and_mark(tracer, entry) &&
-               GC_UNLIKELY(!gc_lane_push(&tracer->stack, entry | GC_STACK_MARKED))) {
+    } else if (GC_LIKELY(gc_lane_has_room(stack))) {
+        stack->words[stack->count] = entry | GC_STACK_MARKED;
+        stack->count += gc_test_and_mark(tracer, entry);
+    } else if (gc_test_and_mark(tracer, entry)) {
         gc_marked_overflow(tracer, entry);
     }
 }

@@ -2,6 +2,10 @@
  *
  * A queue of a few words that wait while what they lead to is fetched. What
  * leaves a full one has waited its length.
+ *
+ * What is put in by the batch is fetched by the batch, too: a prefetch whose page the
+ * core does not know waits for its translation, and holds up what comes after it, but
+ * translations that are asked for close together are found together.
  */
 #ifndef STRATA_RING_H
 #define STRATA_RING_H
@@ -10,7 +14,7 @@
 
 #include <stdint.h>
 
-enum { GC_RING = 32 };
+enum { GC_RING = 32, GC_BATCH = 8 };
 
 struct gc_ring {
     uintptr_t entries[GC_RING];
@@ -22,6 +26,11 @@ struct gc_ring {
 GC_ALWAYS_INLINE void gc_ring_put(struct gc_ring *ring, uintptr_t entry)
 {
     ring->entries[(ring->first + ring->count++) % GC_RING] = entry;
+}
+
+GC_ALWAYS_INLINE bool gc_ring_takes_batch(const struct gc_ring *ring)
+{
+    return ring->count <= GC_RING - GC_BATCH;
 }
 
 /* It is full: puts one in for the oldest, which it returns. */

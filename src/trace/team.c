@@ -151,21 +151,24 @@ static void scan_marked(struct gc_worker *worker, uintptr_t object)
 
 /* ---- A phase ---- */
 
-/* Pops a piece, or an object that was marked, which waits. */
+/* Pops a batch of pieces, and of objects that were marked, which wait; as many that did
+ * are scanned. */
 GC_ALWAYS_INLINE void pop(struct gc_worker *worker, struct gc_ring *marked)
 {
     struct gc_lane *stack = &worker->tracer.stack;
-    uintptr_t entry = stack->words[--stack->count];
 
-    if (GC_UNLIKELY(entry & GC_STACK_ARRAY)) {
-        scan_piece(worker, entry - GC_STACK_ARRAY);
-        return;
-    }
-    gc_prefetch_object(&worker->tracer, entry);
-    if (GC_LIKELY(marked->count == GC_RING))
-        scan_marked(worker, gc_ring_exchange(marked, entry));
-    else
+    for (int i = 0; i < GC_BATCH && stack->count > 0; i++) {
+        uintptr_t entry = stack->words[--stack->count];
+
+        if (GC_UNLIKELY(entry & GC_STACK_ARRAY)) {
+            scan_piece(worker, entry - GC_STACK_ARRAY);
+            continue;
+        }
+        gc_prefetch_object(&worker->tracer, entry);
         gc_ring_put(marked, entry);
+    }
+    while (!gc_ring_takes_batch(marked))
+        scan_marked(worker, gc_ring_take(marked));
 }
 
 /* What a parcel holds is tested at once: so many edges take the room of one object
@@ -216,7 +219,7 @@ static void work(struct gc_worker *worker)
 
     do
         while (worker->tracer.stack.count > 0) {
-            if (GC_UNLIKELY(++steps % STRIDE == 0))
+            if (GC_UNLIKELY((steps += GC_BATCH) % STRIDE == 0))
                 look_around(worker);
             pop(worker, &marked);
         }
