@@ -29,15 +29,7 @@ static inline unsigned gc_bit_count(uint64_t word)
     return (unsigned)__builtin_popcountll(word);
 }
 
-/* How many bits each byte has (Warren, Hacker's Delight, 5-1); and the sum of a word's
- * bytes. Sums of some words can be counted together, as long as no byte overflows. */
-static inline uint64_t gc_bits_by_byte(uint64_t word)
-{
-    word -= word >> 1 & 0x5555555555555555u;
-    word = (word & 0x3333333333333333u) + (word >> 2 & 0x3333333333333333u);
-    return (word + (word >> 4)) & 0x0f0f0f0f0f0f0f0fu;
-}
-
+/* The sum of a word's bytes. */
 static inline unsigned gc_sum_bytes(uint64_t word)
 {
     word = (word & 0x00ff00ff00ff00ffu) + (word >> 8 & 0x00ff00ff00ff00ffu);

@@ -51,7 +51,8 @@ static bool is_scattered(const struct gc_collector *collector)
 /* Lines that the block's objects would leave free if they stood together. */
 static unsigned spare_lines(const struct gc_tables *tables, uint32_t block)
 {
-    return (unsigned)(GC_BLOCK_GRANULES - tables->live[block]) / (GC_LINE_BYTES / GC_GRANULE_BYTES);
+    return (unsigned)(GC_BLOCK_GRANULES - gc_live_granules(tables, block)) /
+           (GC_LINE_BYTES / GC_GRANULE_BYTES);
 }
 
 bool gc_is_sparse(const struct gc_collector *collector)
@@ -108,7 +109,7 @@ static void choose_sparse(struct gc_collector *collector, const struct gc_reques
         room /= 2; /* the young come first */
     for (; block != GC_NO_BLOCK; block = tables->blocks[block].next)
         if (tables->blocks[block].kind == GC_BLOCK_SMALL)
-            bytes[spare_lines(tables, block)] += (size_t)tables->live[block] * GC_GRANULE_BYTES;
+            bytes[spare_lines(tables, block)] += gc_live_bytes_in(tables, block);
     budget->least = least_free_lines(collector, request);
     while (budget->sparse > budget->least && bytes[budget->sparse - 1] <= room) {
         if (shares && budget->sparse == SPARSE_LINES)
@@ -153,7 +154,7 @@ static unsigned age_after(const struct gc_request *request, unsigned generation)
 static bool shall_evacuate_old(const struct gc_tables *tables, uint32_t block,
                                struct budget *budget)
 {
-    size_t bytes = (size_t)tables->live[block] * GC_GRANULE_BYTES;
+    size_t bytes = gc_live_bytes_in(tables, block);
     unsigned spare = spare_lines(tables, block);
 
     if (spare >= budget->sparse)

@@ -26,23 +26,16 @@ static unsigned occupied_lines(const struct gc_tables *tables, uint32_t block)
     return gc_sum_bytes(sums);
 }
 
-/* Marks become starts; returns how many there are. */
-static size_t adopt_marks(struct gc_tables *tables, uint32_t block)
+/* Marks become starts. */
+static void adopt_marks(struct gc_tables *tables, uint32_t block)
 {
-    uint64_t *starts = gc_block_bits(tables->starts, block);
-    uint64_t *marks = gc_block_bits(tables->marks, block);
-    size_t objects = 0;
+    uint64_t *restrict starts = gc_block_bits(tables->starts, block);
+    uint64_t *restrict marks = gc_block_bits(tables->marks, block);
 
-    for (int i = 0; i < GC_BLOCK_WORDS; i += 16) {
-        uint64_t sums = 0;
-
-        for (int k = i; k < i + 16; k++)
-            sums += gc_bits_by_byte(marks[k]);
-        objects += gc_sum_bytes(sums);
+    for (int i = 0; i < GC_BLOCK_WORDS; i++) {
+        starts[i] = marks[i];
+        marks[i] = 0;
     }
-    memcpy(starts, marks, GC_BLOCK_WORDS * sizeof *starts);
-    memset(marks, 0, GC_BLOCK_WORDS * sizeof *marks);
-    return objects;
 }
 
 /* What survived where it was. */
@@ -114,11 +107,12 @@ static void keep_block(struct gc_collector *collector, uint32_t block, unsigned 
     struct gc_tables *tables = &collector->tables;
     struct gc_block *info = &tables->blocks[block];
     unsigned age = gc_state_age(tables->state[block]);
-    size_t bytes = (size_t)tables->live[block] * GC_GRANULE_BYTES;
+    size_t bytes = gc_live_bytes_in(tables, block);
 
     if (collector->quarantine.keeps)
         gc_quarantine_poison(&collector->quarantine, block, collector->collections + 1);
-    count_in_place(collector, age, adopt_marks(tables, block), bytes);
+    count_in_place(collector, age, tables->live[block] / GC_LIVE_OBJECT, bytes);
+    adopt_marks(tables, block);
     if (tables->seals != NULL)
         gc_scrub_gaps(tables, block, !collector->quarantine.keeps);
     if (GC_FORBIDS && !collector->quarantine.keeps)

@@ -259,7 +259,7 @@ static void verify_cards(struct layout *layout, uintptr_t object)
 static void verify_live(struct layout *layout)
 {
     const struct gc_tables *tables = layout->verifier->tables;
-    size_t live = tables->live[layout->block];
+    size_t live = gc_live_granules(tables, layout->block);
 
     if (tables->blocks[layout->block].generation == GC_YOUNG)
         return; /* objects were born here since */

@@ -19,7 +19,7 @@ static const struct table_part parts[] = {
     {offsetof(struct gc_tables, blocks), sizeof(struct gc_block)},
     /* Looked up for any address in the range, hence committed whole: */
     {offsetof(struct gc_tables, state), sizeof(uint8_t)},
-    {offsetof(struct gc_tables, live), sizeof(uint16_t)},
+    {offsetof(struct gc_tables, live), sizeof(uint32_t)},
 };
 
 enum {
@@ -180,12 +180,23 @@ static bool is_clear(const struct gc_block *info)
            !(info->flags & (GC_BLOCK_SWEPT | GC_BLOCK_HAS_PINS | GC_BLOCK_PROTECTED));
 }
 
+/* Its lines were cleared then, and nothing was marked, or it would not be free now. A
+ * large object's are cards. */
+static bool was_condemned(const struct gc_tables *tables, uint32_t block)
+{
+    unsigned action = gc_state_action(tables->state[block]);
+
+    return action == GC_EVACUATE || action == GC_IN_PLACE;
+}
+
 void gc_tables_clear(struct gc_tables *tables, uint32_t block)
 {
     if (!is_clear(&tables->blocks[block])) {
         clear_if_set(gc_block_bits(tables->starts, block), GC_BLOCK_WORDS * sizeof(uint64_t));
-        clear_if_set(gc_block_bits(tables->marks, block), GC_BLOCK_WORDS * sizeof(uint64_t));
-        clear_if_set(gc_block_lines(tables, block), GC_BLOCK_LINES);
+        if (!was_condemned(tables, block)) {
+            clear_if_set(gc_block_bits(tables->marks, block), GC_BLOCK_WORDS * sizeof(uint64_t));
+            clear_if_set(gc_block_lines(tables, block), GC_BLOCK_LINES);
+        }
     }
     tables->blocks[block] = (struct gc_block){.next = GC_NO_BLOCK, .next_hole = GC_NO_BLOCK};
     gc_state_set(tables, block, 0);

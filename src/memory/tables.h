@@ -70,7 +70,7 @@ struct gc_tables {
     size_t bytes;   /* of the range; whole chunks */
     size_t block_count;
     uint8_t *state; /* by block: gc_state(age, action), or 0 */
-    uint16_t *live; /* by block: granules of live objects, as the last trace or copy found */
+    uint32_t *live; /* by block: what lived in it at the last trace or copy, see below */
     struct gc_block *blocks;
     uint64_t *starts; /* by granule: a header is here */
     uint64_t *marks;  /* by granule: that object was reached */
@@ -80,6 +80,10 @@ struct gc_tables {
     void *reservation;
     size_t reservation_bytes;
 };
+
+/* In `live`: granules of live objects, and, this many times, objects that the last trace
+ * marked there. */
+enum { GC_LIVE_OBJECT = 1 << 16 };
 
 /* Reserves tables for the range, those of a hardened heap if it has a key;
  * false without address space. */
@@ -220,6 +224,16 @@ static inline enum gc_action gc_state_action(unsigned state)
 static inline uint8_t gc_state_of(const struct gc_tables *tables, uint32_t block)
 {
     return __atomic_load_n(&tables->state[block], __ATOMIC_RELAXED);
+}
+
+static inline size_t gc_live_granules(const struct gc_tables *tables, uint32_t block)
+{
+    return tables->live[block] % GC_LIVE_OBJECT;
+}
+
+static inline size_t gc_live_bytes_in(const struct gc_tables *tables, uint32_t block)
+{
+    return gc_live_granules(tables, block) * GC_GRANULE_BYTES;
 }
 
 static inline void gc_state_set(struct gc_tables *tables, uint32_t block, uint8_t state)

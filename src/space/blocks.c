@@ -44,15 +44,17 @@ static size_t chunk_with_small(struct gc_blocks *blocks)
     return SIZE_MAX;
 }
 
-/* The pages of a block's marks and starts are had from the system now, and not all of
- * them in the pause of a full collection. */
-static void touch_bitmaps(const struct gc_tables *tables, uint32_t block)
+/* The pages of a block's tables are had from the system now, and not all of them in the
+ * pause of a full collection. */
+static void touch_tables(const struct gc_tables *tables, uint32_t block)
 {
     volatile uint64_t *marks = gc_block_bits(tables->marks, block);
     volatile uint64_t *starts = gc_block_bits(tables->starts, block);
+    volatile uint8_t *lines = gc_block_lines(tables, block);
 
     *marks = 0;
     *starts = 0;
+    *lines = 0;
 }
 
 uint32_t gc_block_take(struct gc_blocks *blocks, enum gc_taker taker)
@@ -74,7 +76,7 @@ uint32_t gc_block_take(struct gc_blocks *blocks, enum gc_taker taker)
             gc_chunk_close_if_free(&blocks->chunks[index]);
             return GC_NO_BLOCK;
         }
-        touch_bitmaps(blocks->tables, gc_chunk_block(index, block));
+        touch_tables(blocks->tables, gc_chunk_block(index, block));
     }
     gc_chunk_note_taken(blocks, index, block, 1, GC_BLOCK_BYTES);
     return gc_chunk_block(index, block);

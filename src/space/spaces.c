@@ -179,7 +179,7 @@ static void count_born(struct gc_spaces *spaces, const struct gc_run *run)
 {
     size_t bytes = run->bump - run->from - run->skipped;
 
-    spaces->tables->live[run->block] += (uint16_t)(bytes >> GC_GRANULE_LOG2);
+    spaces->tables->live[run->block] += (uint32_t)(bytes >> GC_GRANULE_LOG2);
     spaces->born_bytes += bytes;
 }
 
@@ -338,10 +338,10 @@ void gc_copy_run_sync(struct gc_spaces *spaces, struct gc_run *run)
         struct gc_block *info = &spaces->tables->blocks[run->block];
 
         info->fresh_end = (uint32_t)(run->bump - gc_block_start(spaces->tables, run->block));
-        spaces->tables->live[run->block] = (uint16_t)(info->fresh_end >> GC_GRANULE_LOG2);
+        spaces->tables->live[run->block] = info->fresh_end >> GC_GRANULE_LOG2;
     } else {
         gc_run_record(spaces->tables, run->from, run->bump);
-        spaces->tables->live[run->block] += (uint16_t)((run->bump - run->from) >> GC_GRANULE_LOG2);
+        spaces->tables->live[run->block] += (uint32_t)((run->bump - run->from) >> GC_GRANULE_LOG2);
         run->from = run->bump;
     }
 }

@@ -153,7 +153,7 @@ GC_ALWAYS_INLINE void pop_queued(struct gc_tracer *tracer, struct gc_ring *marke
         gc_prefetch_object(tracer, entry);
         gc_ring_put(marked, entry);
     }
-    while (!gc_ring_takes_batch(marked))
+    while (!gc_ring_takes_batch(marked, gc_most_waiting(tracer)))
         scan_marked(tracer, gc_ring_take(marked), visit);
 }
 

@@ -52,6 +52,13 @@ GC_ALWAYS_INLINE void gc_prefetch_object(const struct gc_tracer *tracer, uintptr
         gc_prefetch((const void *)(object + tracer->reach));
 }
 
+/* How many objects wait for that. More if they are large: then less of each is fetched,
+ * and sooner scanned. */
+GC_ALWAYS_INLINE unsigned gc_most_waiting(const struct gc_tracer *tracer)
+{
+    return tracer->reach == 0 ? GC_RING : GC_RING / 2;
+}
+
 /* From its first byte to its end. Most types say it in one word. */
 GC_ALWAYS_INLINE size_t gc_traced_bytes(const gc_type *type, uintptr_t object)
 {
@@ -60,7 +67,7 @@ GC_ALWAYS_INLINE size_t gc_traced_bytes(const gc_type *type, uintptr_t object)
     return gc_extent_bytes(type, object);
 }
 
-/* Stamps the lines of an object just marked, and counts its granules. */
+/* Stamps the lines of an object just marked, and counts it and its granules. */
 GC_ALWAYS_INLINE void gc_settle_in_place(struct gc_tracer *tracer, uintptr_t object,
                                          const gc_type *type, unsigned state)
 {
@@ -75,7 +82,7 @@ GC_ALWAYS_INLINE void gc_settle_in_place(struct gc_tracer *tracer, uintptr_t obj
         __builtin_memset(&tracer->lines[line], 1, 8); /* one store */
     for (; line < last; line++)
         tracer->lines[line] = 1;
-    tracer->live[from >> GC_BLOCK_LOG2] += (uint16_t)(bytes >> GC_GRANULE_LOG2);
+    tracer->live[from >> GC_BLOCK_LOG2] += GC_LIVE_OBJECT + (uint32_t)(bytes >> GC_GRANULE_LOG2);
 }
 
 /* The same for one that waited since; returns its type. */
@@ -294,8 +301,8 @@ GC_ALWAYS_INLINE void gc_edge_arrives(struct gc_tracer *tracer, uintptr_t entry)
 
 GC_ALWAYS_INLINE void gc_edge_waits(struct gc_tracer *tracer, uintptr_t entry)
 {
-    if (GC_LIKELY(tracer->edges.count == GC_RING))
-        gc_edge_arrives(tracer, gc_ring_exchange(&tracer->edges, entry));
+    if (GC_LIKELY(tracer->edges.count == GC_EDGES))
+        gc_edge_arrives(tracer, gc_ring_exchange_edge(&tracer->edges, entry));
     else
         gc_ring_put(&tracer->edges, entry);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * A queue of a few words that wait while what they lead to is fetched. What
- * leaves a full one has waited its length.
+ * leaves a full one has waited its length, which is for its user to say.
  *
  * What is put in by the batch is fetched by the batch, too: a prefetch whose page the
  * core does not know waits for its translation, and holds up what comes after it, but
@@ -14,7 +14,7 @@
 
 #include <stdint.h>
 
-enum { GC_RING = 32, GC_BATCH = 8 };
+enum { GC_RING = 64, GC_EDGES = GC_RING / 2, GC_BATCH = 8 };
 
 struct gc_ring {
     uintptr_t entries[GC_RING];
@@ -28,17 +28,18 @@ GC_ALWAYS_INLINE void gc_ring_put(struct gc_ring *ring, uintptr_t entry)
     ring->entries[(ring->first + ring->count++) % GC_RING] = entry;
 }
 
-GC_ALWAYS_INLINE bool gc_ring_takes_batch(const struct gc_ring *ring)
+/* Whether a batch makes it no longer than `most`. */
+GC_ALWAYS_INLINE bool gc_ring_takes_batch(const struct gc_ring *ring, unsigned most)
 {
-    return ring->count <= GC_RING - GC_BATCH;
+    return ring->count <= most - GC_BATCH;
 }
 
-/* It is full: puts one in for the oldest, which it returns. */
-GC_ALWAYS_INLINE uintptr_t gc_ring_exchange(struct gc_ring *ring, uintptr_t entry)
+/* So many edges wait: puts one in for the oldest, which it returns. */
+GC_ALWAYS_INLINE uintptr_t gc_ring_exchange_edge(struct gc_ring *ring, uintptr_t entry)
 {
     uintptr_t oldest = ring->entries[ring->first];
 
-    ring->entries[ring->first] = entry;
+    ring->entries[(ring->first + GC_EDGES) % GC_RING] = entry;
     ring->first = (ring->first + 1) % GC_RING;
     return oldest;
 }

@@ -167,7 +167,7 @@ GC_ALWAYS_INLINE void pop(struct gc_worker *worker, struct gc_ring *marked)
         gc_prefetch_object(&worker->tracer, entry);
         gc_ring_put(marked, entry);
     }
-    while (!gc_ring_takes_batch(marked))
+    while (!gc_ring_takes_batch(marked, gc_most_waiting(&worker->tracer)))
         scan_marked(worker, gc_ring_take(marked));
 }
 

@@ -85,7 +85,7 @@ struct gc_tracer {
     const uint8_t *state;
     uint64_t *marks;
     uint8_t *lines;
-    uint16_t *live;
+    uint32_t *live;
     unsigned youngest;   /* age of the youngest that the holder at hand refers to */
     unsigned other_tags; /* bit t, but for 0: words tagged t are references */
     bool compacting;     /* blocks of gen2 are evacuated */
