@@ -220,15 +220,15 @@ static void assert_advised(struct gc_tables *tables, size_t chunk, size_t marks,
 }
 
 /* A mebibyte's marks take 16 KiB, its lines 8: a huge page of them is for 128 and for
- * 256 MiB, and the first is not asked for. */
+ * 256 MiB, and the first two are not asked for. */
 static void tables_of_a_large_heap_ask_for_huge_pages(void **state)
 {
-    size_t chunks = 512 * MIB / GC_CHUNK_BYTES, marks = chunks / 4, lines = chunks / 2;
+    size_t chunks = 1024 * MIB / GC_CHUNK_BYTES, marks = chunks / 4, lines = chunks / 2;
     struct gc_tables tables;
     uint8_t *first;
 
     (void)state;
-    assert_true(gc_tables_create(&tables, GC_CHUNK_BYTES, 512 * MIB, NULL));
+    assert_true(gc_tables_create(&tables, GC_CHUNK_BYTES, 1024 * MIB, NULL));
     assert_advised(&tables, 0, 0, 0);
     assert_advised(&tables, marks - 1, 0, 0);
     assert_advised(&tables, marks, 1, 0);
@@ -248,7 +248,8 @@ static void tables_ask_again_for_what_is_used_again(void **state)
     struct world *world = *state;
     bool (*advise)(void *, size_t, bool) = gc_os.advise_huge;
 
-    world->root[0] = make_array(world->mutator, &gc_type_bytes, 132 * MIB);
+    assert_int_equal(gc_limit_set(world->heap, 0, 400 * MIB), GC_OK);
+    world->root[0] = make_array(world->mutator, &gc_type_bytes, 260 * MIB);
     world->root[0] = NULL;
     tables_advised = (struct table_advice){.tables = &world->heap->collector.tables};
     gc_os.advise_huge = note_table_advice;
@@ -260,7 +261,7 @@ static void tables_ask_again_for_what_is_used_again(void **state)
 
     tables_advised.marks = 0;
     gc_os.advise_huge = note_table_advice;
-    world->root[0] = make_array(world->mutator, &gc_type_bytes, 132 * MIB);
+    world->root[0] = make_array(world->mutator, &gc_type_bytes, 260 * MIB);
     gc_os.advise_huge = advise;
     assert_int_not_equal(tables_advised.marks, 0);
     assert_true(tables_advised.wanted);

@@ -51,10 +51,11 @@ static uintptr_t part_address(const struct gc_tables *tables, int part)
 }
 
 /* Whether a part is in huge pages there: what a trace looks up for one object here, one
- * there. Not from its beginning, for a small heap would have one that it does not fill. */
+ * there. Not from its beginning, for a smaller heap would have one that it does not fill. */
 static bool is_huge(const struct gc_tables *tables, int part, uintptr_t start)
 {
-    return (part == MARKS || part == LINES) && start - part_address(tables, part) >= GC_CHUNK_BYTES;
+    return (part == MARKS || part == LINES) &&
+           start - part_address(tables, part) >= 2 * GC_CHUNK_BYTES;
 }
 
 /* The pages that one chunk's share of a part touches. Neighbours share a page
