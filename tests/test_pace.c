@@ -44,14 +44,15 @@ static size_t settled(size_t allocating, unsigned survival_percent, size_t live_
     return pace.nursery;
 }
 
+/* ... and half as much again where there are several. */
 static void where_all_dies_it_is_the_least_for_each_mutator(void **state)
 {
     (void)state;
     assert_int_equal(settled(0, 0, 0), mib);
     assert_int_equal(settled(1, 0, 100 * mib), mib);
-    assert_int_equal(settled(2, 0, 100 * mib), 2 * mib);
-    assert_int_equal(settled(4, 0, 100 * mib), 4 * mib);
-    assert_int_equal(settled(100, 0, 100 * mib), 8 * mib);
+    assert_int_equal(settled(2, 0, 100 * mib), 3 * mib);
+    assert_int_equal(settled(4, 0, 100 * mib), 6 * mib);
+    assert_int_equal(settled(100, 0, 100 * mib), 12 * mib);
 }
 
 /* A small heap that is changed fast: with three quarters of what is live, most
@@ -160,6 +161,25 @@ static void above_the_soft_limit_growth_stays_small(void **state)
     assert_in_range(next_trigger(&pace, GC_REASON_GROWTH, 100, 100, true), 114 * mib, 115 * mib);
 }
 
+/* A collection stops two threads, then, which allocate twice as fast. */
+static void where_several_allocate_it_may_grow_two_fifths_more(void **state)
+{
+    struct gc_pace pace = start();
+    struct gc_pace_now now = {
+        .generation = GC_OLD, .live_bytes = 100 * mib, .room_bytes = SIZE_MAX, .allocating = 2};
+
+    (void)state;
+    gc_pace_after(&pace, &now);
+    assert_in_range(pace.trigger, 169 * mib, 170 * mib);
+    now.over_soft_limit = true;
+    gc_pace_after(&pace, &now);
+    assert_in_range(pace.trigger, 114 * mib, 115 * mib);
+    now.over_soft_limit = false;
+    now.allocating = 1;
+    gc_pace_after(&pace, &now);
+    assert_in_range(pace.trigger, 149 * mib, 150 * mib);
+}
+
 /* What wraps would call for a collection soon. */
 static void growth_by_more_than_there_are_addresses_is_never_due(void **state)
 {
@@ -188,6 +208,7 @@ int main(void)
         cmocka_unit_test(newborns_are_not_left_unvisited_for_ever),
         cmocka_unit_test(only_collections_for_growth_tell_that),
         cmocka_unit_test(above_the_soft_limit_growth_stays_small),
+        cmocka_unit_test(where_several_allocate_it_may_grow_two_fifths_more),
         cmocka_unit_test(growth_by_more_than_there_are_addresses_is_never_due),
     };
 

@@ -4,7 +4,8 @@
  * heap is whole. The mode "prefetch" has them mark small heaps, too.
  */
 #include "heap/heap.h"
-#include "support/graph.h"
+#include "os/threads.h"
+#include "support/threads.h"
 
 #include <stdio.h>
 #include <strata/weak.h>
@@ -345,6 +346,61 @@ static void a_large_heap_is_marked_by_all(void **state)
     world_end(world);
 }
 
+enum { ROUNDS = 3 };
+
+/* Before each full collection, which it waits for, it allocates something. */
+static void allocate_between(gc_heap *heap, size_t index, void *data)
+{
+    struct barrier *meeting = data;
+    gc_mutator *mutator = attach(heap);
+
+    (void)index;
+    for (int i = 0; i < ROUNDS; i++) {
+        (void)make_node(mutator, 0);
+        meet_parked(meeting, mutator);
+        meet_parked(meeting, mutator);
+    }
+    gc_mutator_detach(mutator);
+}
+
+/* What the team of a large heap has in helpers where two threads allocate. */
+static unsigned helpers_of_two_threads(const char *settings)
+{
+    struct world *world = make_shared(settings);
+    struct threads threads;
+    struct barrier meeting;
+    size_t length = 32 * MIB / 32;
+    unsigned helpers;
+
+    world->root[0] = build_list(world->mutator, length);
+    make_barrier(&meeting, 2);
+    start_threads(&threads, world->heap, 1, allocate_between, &meeting);
+    for (int i = 0; i < ROUNDS; i++) {
+        (void)make_node(world->mutator, 0);
+        meet_parked(&meeting, world->mutator);
+        gc_collect(world->mutator, GC_OLD, NULL);
+        meet_parked(&meeting, world->mutator);
+    }
+    helpers = world->heap->collector.team.helpers;
+    join_threads(&threads, world->mutator);
+    assert_true(is_intact_list(world->root[0], length));
+    assert_int_equal(gc_verify(world->mutator), 0);
+    world_end(world);
+    return helpers;
+}
+
+static void where_several_threads_allocate_there_is_a_team_unasked(void **state)
+{
+    (void)state;
+    assert_int_equal(helpers_of_two_threads(NULL), gc_min(gc_os_cores(), 4) - 1);
+}
+
+static void but_not_where_one_worker_was_asked_for(void **state)
+{
+    (void)state;
+    assert_int_equal(helpers_of_two_threads("workers=1"), 0);
+}
+
 static void the_helpers_can_be_ended_and_start_again(void **state)
 {
     struct world *world = make_team_world(3, ",stress=prefetch");
@@ -389,6 +445,8 @@ int main(void)
         cmocka_unit_test(ephemerons_and_weak_references_are_as_alone),
         cmocka_unit_test(a_small_heap_starts_no_thread),
         cmocka_unit_test(a_large_heap_is_marked_by_all),
+        cmocka_unit_test(where_several_threads_allocate_there_is_a_team_unasked),
+        cmocka_unit_test(but_not_where_one_worker_was_asked_for),
         cmocka_unit_test(the_helpers_can_be_ended_and_start_again),
         cmocka_unit_test(too_many_workers_are_refused),
     };

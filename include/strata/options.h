@@ -57,19 +57,21 @@ typedef struct gc_options {
                                   of what the container, or else the machine, has */
     size_t soft_limit;         /* bytes; above it old collections come sooner; default none */
     size_t nursery_min;        /* bytes for each thread that allocates, of which 8 count at most;
-                                  default 1 MiB */
+                                  half as much again where there are several; default 1 MiB */
     size_t nursery_max;        /* bytes; default a quarter of the hard limit, at most 64 MiB */
     uint32_t threshold1;       /* gen0 collections between those of gen1, at most; default 8 */
     uint32_t threshold2;       /* gen1 collections between those of gen2, at least; default 2 */
     uint32_t growth_percent;   /* growth of the old generation before a collection, doubled,
                                   by 128 MiB at most, where the last that it called for found
-                                  next to nothing dead; default 75 */
+                                  next to nothing dead, and two fifths more where several
+                                  threads allocate; default 75 */
     uint32_t gc_share_percent; /* of the time, spent collecting near the hard limit: from there on
                                   what finds no room gets NULL without a full collection;
                                   default 90 */
     uint32_t workers;          /* threads that mark a large heap together, the one that collects
-                                  included, at most 64; default 1. A heap has no more of them than
-                                  MiB of its hard limit. The others are started by the
+                                  included, at most 64; default 1 until several threads allocate,
+                                  then as many as cores, at most 4. A heap has no more of them
+                                  than MiB of its hard limit. The others are started by the
                                   first collection that is large enough, and see no signals.
                                   They call nothing of the program's. On busy cores they may
                                   gain nothing */

@@ -107,14 +107,16 @@ static enum gc_prefetch choose_prefetch(const struct gc_collector *collector, si
 }
 
 /* A team is for large heaps: to wake it costs as much as to mark a thousand
- * objects. */
+ * objects. Where several threads allocate there are cores that idle meanwhile. */
 static struct gc_team *choose_team(struct gc_collector *collector, size_t condemned)
 {
     struct gc_team *team = &collector->team;
 
     if (collector->tracer.prefetch != GC_PREFETCH_ALL ||
-        (condemned < TEAM_BYTES && !(collector->stress & GC_STRESS_PREFETCH)) ||
-        !gc_team_start(team))
+        (condemned < TEAM_BYTES && !(collector->stress & GC_STRESS_PREFETCH)))
+        return NULL;
+    collector->misses_team = team->size < 2 && collector->allocating > 1;
+    if (!gc_team_start(team))
         return NULL;
     gc_team_begin(team, &collector->tracer);
     return team;

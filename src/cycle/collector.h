@@ -74,6 +74,7 @@ struct gc_collector {
     struct gc_remembered remembered;
     struct gc_tracer tracer;
     struct gc_team team; /* that marks large heaps together */
+    bool misses_team;    /* one would have been of use */
     struct gc_roots roots;
     struct gc_handles handles;
     struct gc_types types;

@@ -11,7 +11,8 @@
 #include "base/bits.h"
 
 enum {
-    MOST_ALLOCATING = 8,  /* mutators that the least nursery grows with */
+    MOST_ALLOCATING = 8,  /* mutators that the least nursery grows with, */
+    FOR_SEVERAL = 150,    /* percent of that, where there are several */
     GROW_PERCENT = 15,    /* survival above which the nursery doubles, */
     SHRINK_PERCENT = 3,   /* below which it halves, */
     LASTING_PERCENT = 80, /* and from which a larger one may not help: */
@@ -29,6 +30,7 @@ enum {
     MOST_MORE_BYTES = 128 << 20, /* the next waits twice as long, but for this at most */
     PRETENURE_BYTES = 16 << 20,  /* live, from which a visit to the young is worth sparing, */
     MOST_BORN_BYTES = 512 << 20, /* and born old, after which the nursery is tried again */
+    SEVERAL_MORE_PERCENT = 40,   /* growth added to growth where several allocate */
     SOFT_GROWTH_PERCENT = 15
 };
 
@@ -60,6 +62,7 @@ void gc_pace_start(struct gc_pace *pace)
     pace->count1 = pace->count2 = 0;
     pace->live_full = 0;
     pace->only_grows = false;
+    pace->several = false;
     pace->patience = LEAST_PATIENCE;
     pace->patience_left = pace->lasting_run = 0;
     pace->is_lasting = false;
@@ -117,7 +120,8 @@ static void adapt_nursery(struct gc_pace *pace, const struct gc_pace_now *now)
 {
     size_t before = now->young_before, survived = now->young_survived;
     size_t allocating = gc_max(gc_min(now->allocating, MOST_ALLOCATING), 1);
-    size_t least = clamp(pace->nursery_min * allocating, pace->nursery_min, pace->nursery_max);
+    size_t all = percent_of(pace->nursery_min * allocating, pace->several ? FOR_SEVERAL : 100);
+    size_t least = clamp(all, pace->nursery_min, pace->nursery_max);
     size_t share = gc_max(percent_of(now->live_bytes, LIVE_PERCENT), SLACK_NURSERY * allocating);
     size_t most = clamp(share, least, pace->nursery_max);
 
@@ -177,12 +181,16 @@ static uint32_t growth_for(const struct gc_pace *pace, bool over_soft_limit)
 
 /* Bytes that a full collection shall leave when the next one comes. Collections gain a
  * program nothing while it builds its data; what dies after that is found somewhat
- * later, once. */
+ * later, once. The best growth is as the root of the rate of allocation (Kirisame, Shenoy
+ * and Panchekha, Optimal Heap Limits for Reducing Browser Memory Use, OOPSLA 2022), of
+ * which two threads have twice one's. */
 static size_t next_trigger(const struct gc_pace *pace, bool over_soft_limit)
 {
     size_t growth = percent_of(pace->live_full, growth_for(pace, over_soft_limit));
 
     if (!over_soft_limit) {
+        if (pace->several)
+            growth = saturating_add(growth, percent_of(growth, SEVERAL_MORE_PERCENT));
         if (pace->only_grows)
             growth = saturating_add(growth, gc_min(growth, MOST_MORE_BYTES));
         growth = gc_max(growth, SLACK_BYTES);
@@ -194,6 +202,7 @@ void gc_pace_after(struct gc_pace *pace, const struct gc_pace_now *now)
 {
     size_t held = saturating_add(now->live_bytes, now->external_bytes);
 
+    pace->several = now->allocating > 1;
     if (now->generation == GC_OLD && now->reason == GC_REASON_GROWTH)
         pace->only_grows = now->survived > percent_of(now->condemned, ONLY_GROWS_PERCENT);
     if (now->generation == GC_YOUNG) {

@@ -26,6 +26,7 @@ struct gc_pace {
     size_t live_full;             /* bytes, outside ones included, that the last full one left */
     size_t trigger;               /* ... at which the next full one comes */
     bool only_grows;              /* the last that growth called for found next to none dead */
+    bool several;                 /* mutators allocate */
     unsigned survival_percent[2]; /* of gen0 and gen1, at their last collection */
     unsigned middle_passes;       /* collections in a row that promoted gen1 unvisited */
     unsigned lasting_run;         /* collections in a row that nearly all survived */

@@ -13,6 +13,7 @@ static void run(gc_heap *heap, struct gc_request request)
         request.generation = GC_OLD;
     gc_heap_count_overhead(heap);
     gc_cycle_run(&heap->collector, &request);
+    gc_heap_give_team(heap);
     gc_heap_count_overhead(heap);
     gc_blocks_fit(&heap->collector.blocks);
     gc_heap_watch_for_finalizers(heap);

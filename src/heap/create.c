@@ -18,6 +18,7 @@ enum {
     LEAST_LANE = 1 << 10,       /* words */
     LIMIT_PER_WORKER = 1 << 20, /* bytes */
     FIRST_STACK = 32 << 10,     /* words of the mark stack committed at first, at most */
+    MOST_UNASKED = 4,           /* workers, where the options name no number */
     HUGE_FROM_BYTES = 8 << 20   /* heaps this large ask for huge pages */
 };
 
@@ -127,6 +128,18 @@ void gc_heap_limit_lanes(gc_heap *heap)
     gc_lane_limit(&collector->tracer.stack, stack);
     gc_remembered_limit(&collector->remembered, set_words(limit));
     renew_team(heap, limit, stack);
+}
+
+void gc_heap_give_team(gc_heap *heap)
+{
+    struct gc_collector *collector = &heap->collector;
+    size_t limit = collector->blocks.limit_bytes;
+
+    if (!collector->misses_team || heap->options.workers != 0)
+        return;
+    heap->options.workers = (uint32_t)gc_max(gc_min(gc_os_cores(), MOST_UNASKED), 1);
+    if (!gc_heap_has_team(heap))
+        renew_team(heap, limit, stack_words(limit, collector->stress));
 }
 
 /* ---- Creation ---- */

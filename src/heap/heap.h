@@ -174,6 +174,10 @@ void gc_heap_limit_lanes(gc_heap *heap);
 /* Whether its team is as large as its limit allows, and was not lost. */
 bool gc_heap_has_team(const gc_heap *heap);
 
+/* Makes the team that the last collection missed, unless the options say how many
+ * workers there are, or there is no memory for it. All threads are stopped. */
+void gc_heap_give_team(gc_heap *heap);
+
 /* ---- All heaps (heaps.c). Thread: any. ---- */
 
 struct gc_heap_range {

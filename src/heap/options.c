@@ -245,8 +245,6 @@ static void complete_numbers(gc_options *options)
         options->gc_share_percent = 90;
     if (options->decommit_delay == 0)
         options->decommit_delay = 1;
-    if (options->workers == 0)
-        options->workers = 1;
     if (options->reference_tags == 0)
         options->reference_tags = 1;
 }
