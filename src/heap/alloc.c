@@ -107,6 +107,19 @@ static void *take_large(const struct request *request)
     return object;
 }
 
+static bool open_for_pinned(struct gc_spaces *spaces, struct gc_run *run, enum gc_block_kind kind,
+                            size_t bytes)
+{
+    uintptr_t bump = run->bump;
+
+    if (gc_young_run_advance(spaces, run, bytes))
+        gc_run_skip(run, run->bump - bump);
+    else if (!gc_young_run_next(spaces, run, kind, bytes))
+        return false;
+    gc_run_zero(run);
+    return true;
+}
+
 /* Runs of pinning blocks are shared. */
 static void *take_born_pinned(const struct request *request, enum gc_block_kind kind)
 {
@@ -114,15 +127,10 @@ static void *take_born_pinned(const struct request *request, enum gc_block_kind 
     struct gc_run *run = &collector->born_pinned[kind];
     size_t needed = request->bytes + request->padding;
     void *object = NULL;
-    bool open;
 
     gc_heap_lock(request->heap);
-    open = run->block != GC_NO_BLOCK && run->limit - run->bump >= needed;
-    if (!open && gc_young_run_next(&collector->spaces, run, kind, needed)) {
-        gc_run_zero(run);
-        open = true;
-    }
-    if (open) {
+    if ((run->block != GC_NO_BLOCK && run->end - run->bump >= needed) ||
+        open_for_pinned(&collector->spaces, run, kind, needed)) {
         uintptr_t start = aligned(request, run->bump);
 
         object = finish(request, start);
@@ -477,7 +485,8 @@ void *gc_alloc_slow(gc_mutator *mutator, const gc_type *type, size_t length)
         gc_heap_attend(mutator);
     if (!is_large(&request) && block_kind(type) == GC_BLOCK_SMALL) {
         object = take_zeroing_ahead(&request);
-        if (object == NULL && gc_mutator_advance(mutator, &request.heap->collector.spaces))
+        if (object == NULL && gc_mutator_advance(mutator, &request.heap->collector.spaces,
+                                                 request.bytes + request.padding))
             object = take_from_run(&request);
         if (object == NULL)
             object = take_unless_due(&request, &due);

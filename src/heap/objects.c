@@ -69,17 +69,6 @@ static gc_mutator *filler_of(const gc_heap *heap, uint32_t block)
     return mutator;
 }
 
-/* Of what another thread fills, only what it has passed can be looked at (M3). */
-static uintptr_t object_among(struct gc_tables *tables, const gc_mutator *filler, uintptr_t word)
-{
-    uintptr_t start = gc_block_start(tables, gc_block_of(tables, word - 1));
-    uintptr_t from = gc_max(filler->run.from, start);
-
-    if (word - 1 >= from && word - 1 < filler->run.limit)
-        return gc_object_walking(word, from, gc_mutator_bump(filler));
-    return gc_object_before(tables, word, from);
-}
-
 uintptr_t gc_heap_object_at(gc_heap *heap, uintptr_t word)
 {
     struct gc_tables *tables = gc_heap_tables(heap);
@@ -91,7 +80,7 @@ uintptr_t gc_heap_object_at(gc_heap *heap, uintptr_t word)
     gc_heap_lock(heap);
     filler = filler_of(heap, gc_block_of(tables, word - 1));
     if (filler != NULL && filler->thread != gc_os_thread()) {
-        object = object_among(tables, filler, word);
+        object = gc_object_before(tables, word, gc_mutator_bump(filler)); /* M3 */
     } else {
         if (filler != NULL)
             gc_mutator_zero_rest(filler);

@@ -165,7 +165,8 @@ static bool next_fresh_run(struct fresh_runs *runs, uintptr_t *from, uintptr_t *
 
 static uintptr_t fresh_end(const struct gc_tables *tables, uint32_t block)
 {
-    return gc_block_start(tables, block) + tables->blocks[block].fresh_end;
+    return gc_block_start(tables, block) +
+           __atomic_load_n(&tables->blocks[block].fresh_end, __ATOMIC_RELAXED);
 }
 
 void gc_block_parse_to(struct gc_tables *tables, uint32_t block, uintptr_t to)
@@ -277,16 +278,6 @@ uintptr_t gc_object_before(struct gc_tables *tables, uintptr_t word, uintptr_t f
     if (object == 0 || word - 1 >= gc_object_end(gc_object_type(object), object))
         return 0;
     return object;
-}
-
-uintptr_t gc_object_walking(uintptr_t word, uintptr_t from, uintptr_t to)
-{
-    uintptr_t object, at = from;
-
-    while (at < to && at < word)
-        if (next_object(&at, &object) && word - 1 < at)
-            return word - 1 >= object - GC_HEADER_BYTES ? object : 0;
-    return 0;
 }
 
 bool gc_is_reference(struct gc_tables *tables, uintptr_t word)

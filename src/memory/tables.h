@@ -54,7 +54,8 @@ struct gc_block {
     uint32_t head;       /* large: the first block */
     uint32_t count;      /* large, first block: how many */
     uint32_t untouched;  /* large, first block: bytes of the last that are not counted */
-    uint32_t fresh_end;  /* bytes from the block's start; see T4 */
+    uint32_t fresh_end;  /* bytes from the block's start; see T4. Written by atomic stores where
+                            a mutator goes on in its run, without the lock */
     uint16_t free_lines; /* at the last sweep; 0 once its holes are being filled */
     uint16_t pins;       /* objects pinned by this collection's ambiguous words */
     uint8_t generation;
@@ -141,10 +142,8 @@ uintptr_t gc_large_object(const struct gc_tables *tables, uint32_t block);
  * interior pointer and one past the end lead to their object. */
 uintptr_t gc_object_containing(struct gc_tables *tables, uintptr_t word);
 
-/* The same for a word before `filled` in a block that another thread fills from
- * there on; and for one after it, where objects stand one after another. */
+/* The same in a block that another thread fills, or will, from `filled` on. */
 uintptr_t gc_object_before(struct gc_tables *tables, uintptr_t word, uintptr_t filled);
-uintptr_t gc_object_walking(uintptr_t word, uintptr_t from, uintptr_t to);
 
 /* Whether `word` is a reference to an object, exactly. */
 bool gc_is_reference(struct gc_tables *tables, uintptr_t word);

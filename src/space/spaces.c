@@ -114,9 +114,10 @@ static void fetch_next_hole(const uint8_t *lines, uintptr_t start, uint32_t line
             gc_prefetch((const void *)(start + (size_t)line * GC_LINE_BYTES + at));
 }
 
-/* Moves the run to its block's next hole of at least `bytes`. Holes passed over
- * in a young block are zeroed (`young`): a parse will read them (T4). */
-static bool open_hole(struct gc_spaces *spaces, struct gc_run *run, size_t bytes, bool young)
+/* The next hole of at least `bytes` of the block that the run fills. Holes passed over
+ * by a mutator (`young`) are zeroed: a parse will read them (T4). */
+static bool find_hole(const struct gc_spaces *spaces, struct gc_run *run, size_t bytes, bool young,
+                      uintptr_t *from, uintptr_t *to)
 {
     const uint8_t *lines = gc_block_lines(spaces->tables, run->block);
     uintptr_t start = gc_block_start(spaces->tables, run->block);
@@ -128,10 +129,9 @@ static bool open_hole(struct gc_spaces *spaces, struct gc_run *run, size_t bytes
         while (line < GC_BLOCK_LINES && lines[line] == 0)
             line++;
         if ((size_t)(line - first) * GC_LINE_BYTES >= bytes) {
-            run->from = run->bump = run->tallied = start + (size_t)first * GC_LINE_BYTES;
-            run->limit = start + (size_t)line * GC_LINE_BYTES;
+            *from = start + (size_t)first * GC_LINE_BYTES;
+            *to = start + (size_t)line * GC_LINE_BYTES;
             run->line = line;
-            run->whole = false;
             fetch_next_hole(lines, start, line);
             return true;
         }
@@ -142,6 +142,17 @@ static bool open_hole(struct gc_spaces *spaces, struct gc_run *run, size_t bytes
     }
     run->line = GC_BLOCK_LINES;
     return false;
+}
+
+static bool open_hole(const struct gc_spaces *spaces, struct gc_run *run, size_t bytes, bool young)
+{
+    uintptr_t from;
+
+    if (!find_hole(spaces, run, bytes, young, &from, &run->limit))
+        return false;
+    run->from = run->bump = run->tallied = from;
+    run->whole = false;
+    return true;
 }
 
 static bool open_listed_hole(struct gc_spaces *spaces, struct gc_run *run, uint32_t *list,
@@ -230,24 +241,39 @@ void gc_run_zero(const struct gc_run *run)
     gc_zero(run->bump, run->end);
 }
 
-bool gc_young_run_advance(const struct gc_spaces *spaces, struct gc_run *run)
+/* `from` to `to` is open, in one block: up to there it can be parsed. */
+static void begin_room(const struct gc_spaces *spaces, struct gc_run *run, uintptr_t from,
+                       uintptr_t to)
 {
-    if (run->end == run->limit)
+    uint32_t block = gc_block_of(spaces->tables, from);
+    uintptr_t start = gc_block_start(spaces->tables, block);
+
+    run->bump = from;
+    run->end = to;
+    __atomic_store_n(&spaces->tables->blocks[block].fresh_end, (uint32_t)(to - start),
+                     __ATOMIC_RELAXED);
+}
+
+bool gc_young_run_advance(const struct gc_spaces *spaces, struct gc_run *run, size_t bytes)
+{
+    uintptr_t from = run->end, to = from + GC_BLOCK_BYTES;
+
+    if (from == run->limit || (!run->whole && !find_hole(spaces, run, bytes, true, &from, &to)))
         return false;
-    spaces->tables->blocks[gc_block_of(spaces->tables, run->end)].fresh_end = GC_BLOCK_BYTES;
-    run->bump = run->end;
-    run->end += GC_BLOCK_BYTES;
+    begin_room(spaces, run, from, to);
     return true;
 }
 
+/* Of a block with holes all is handed out that is behind the first: what is occupied
+ * is skipped. */
 static void hand_out(struct gc_spaces *spaces, struct gc_run *run)
 {
-    struct gc_block *info = &spaces->tables->blocks[run->block];
-    uintptr_t start = gc_block_start(spaces->tables, run->block);
+    uintptr_t end = gc_block_start(spaces->tables, run->block) + GC_BLOCK_BYTES;
 
-    run->end = gc_min(run->limit, start + GC_BLOCK_BYTES);
-    info->fresh_end = (uint32_t)(run->end - start);
-    info->flags |= GC_BLOCK_UNPARSED;
+    begin_room(spaces, run, run->bump, gc_min(run->limit, end));
+    if (!run->whole)
+        run->limit = end;
+    spaces->tables->blocks[run->block].flags |= GC_BLOCK_UNPARSED;
     spaces->handed_bytes += run->limit - run->bump;
 }
 
@@ -312,18 +338,12 @@ static bool open_block(struct gc_spaces *spaces, struct gc_run *run, enum gc_blo
 bool gc_young_run_next(struct gc_spaces *spaces, struct gc_run *run, enum gc_block_kind kind,
                        size_t bytes)
 {
-    bool open;
-
     take_back(spaces, run);
-    run->bump = run->limit;
-    open = run->block != GC_NO_BLOCK && open_hole(spaces, run, bytes, true);
-    if (!open) {
-        close_run(spaces, run);
-        open = open_block(spaces, run, kind, bytes);
-    }
-    if (open)
-        hand_out(spaces, run);
-    return open;
+    close_run(spaces, run);
+    if (!open_block(spaces, run, kind, bytes))
+        return false;
+    hand_out(spaces, run);
+    return true;
 }
 
 void gc_copy_run_sync(struct gc_spaces *spaces, struct gc_run *run)

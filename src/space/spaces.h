@@ -25,11 +25,11 @@ struct gc_generation {
     size_t large_bytes; /* of these */
 };
 
-/* A run of free lines that is being filled: from `bump` to `limit` is room.
- * Mutators' runs stay unparsed; where several allocate, one may go
- * on over free blocks side by side, which its thread opens one after another
- * without the lock. Collectors' runs stay unparsed in a block that was wholly
- * free, and are recorded at their end in a hole. */
+/* A run of free lines that is being filled: from `bump` to `limit` is room. A mutator's
+ * run stays unparsed, and goes on over the further holes of its block, or, where several
+ * allocate, over free blocks side by side, which its thread opens one after another without
+ * the lock. A collector's run stays unparsed in a block that was wholly free, and is
+ * recorded at its end in a hole. */
 struct gc_run {
     uintptr_t bump;
     uintptr_t limit;
@@ -37,10 +37,10 @@ struct gc_run {
     uint32_t block; /* the first; GC_NO_BLOCK if none is open */
     uint32_t line;  /* where to look for the block's next hole */
     bool whole;     /* the block was wholly free */
-    /* Mutators' runs. Their thread writes the first two without the lock, the second
-     * by atomic stores, for others read it; whoever ends the run, with the lock. */
+    /* Mutators' runs. Their thread writes the first two, and `line`, without the lock, the
+     * second by atomic stores, for others read it; whoever ends the run, with the lock. */
     uintptr_t end;   /* of the room that is open: in the block being filled, at most `limit` */
-    size_t skipped;  /* bytes of red zones, and at blocks' ends, which count as unused */
+    size_t skipped;  /* bytes of red zones, at rooms' ends and between them: not used */
     uint32_t near;   /* block to take next, if it is free, */
     uint32_t home;   /* and the first taken since the last collection, or GC_NO_BLOCK */
     uint32_t blocks; /* taken at once by the last */
@@ -96,8 +96,8 @@ static inline uint32_t gc_run_end_block(const struct gc_tables *tables, const st
     return run->block == GC_NO_BLOCK ? 0 : gc_block_of(tables, run->limit - 1) + 1;
 }
 
-/* Room for `bytes` in gen0, to be zeroed, in blocks of `kind`: the next hole of
- * the run's block, else a block with holes, else a free block. While the spaces
+/* Room for `bytes` in gen0, to be zeroed, in blocks of `kind`, where the run does not
+ * go on: a block with holes, else a free block. While the spaces
  * pretenure, the same in gen2; what pins fills gen2's holes before free blocks, for
  * nothing is copied into them. */
 bool gc_young_run_next(struct gc_spaces *spaces, struct gc_run *run, enum gc_block_kind kind,
@@ -106,9 +106,10 @@ bool gc_young_run_next(struct gc_spaces *spaces, struct gc_run *run, enum gc_blo
 /* Zeroes the room of a run that is open, all of it. */
 void gc_run_zero(const struct gc_run *run);
 
-/* Opens the next block of a run that goes on, to be zeroed; false if there is
- * none. Its thread's own, without the lock. */
-bool gc_young_run_advance(const struct gc_spaces *spaces, struct gc_run *run);
+/* Opens the next room of a run that goes on, of at least `bytes`, to be zeroed; false
+ * if there is none. What lies between its bump before and now is for the caller to skip.
+ * Its thread's own, without the lock. */
+bool gc_young_run_advance(const struct gc_spaces *spaces, struct gc_run *run, size_t bytes);
 
 /* Ends a mutator's run; what it leaves, which is zeroed, is skipped. */
 void gc_young_run_close(struct gc_spaces *spaces, struct gc_run *run);

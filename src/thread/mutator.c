@@ -101,15 +101,15 @@ void gc_mutator_open(struct gc_mutator *mutator)
         gc_zero(unzeroed, mutator->run.end);
 }
 
-bool gc_mutator_advance(struct gc_mutator *mutator, const struct gc_spaces *spaces)
+bool gc_mutator_advance(struct gc_mutator *mutator, const struct gc_spaces *spaces, size_t bytes)
 {
-    size_t left = gc_mutator_room(mutator);
+    uintptr_t bump = gc_mutator_bump(mutator);
 
     gc_mutator_zero_rest(mutator);
-    if (!gc_young_run_advance(spaces, &mutator->run))
+    if (!gc_young_run_advance(spaces, &mutator->run, bytes))
         return false;
     begin(mutator);
-    gc_run_skip(&mutator->run, left);
+    gc_run_skip(&mutator->run, mutator->run.bump - bump);
     gc_mutator_open(mutator);
     return true;
 }

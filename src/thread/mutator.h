@@ -12,8 +12,8 @@
  *     Suspended between a change of `watching` and that of the limit.
  * M2  fast.bump lies in the open run, and all three words are GC_HEADER_BYTES ahead of
  *     the addresses that they stand for; GC_NO_ROOM and GC_NO_LIMIT if none is open.
- * M3  What lies between the run's beginning and fast.bump is objects whose
- *     headers are written, so that another thread can walk them.
+ * M3  What lies between the run's beginning and fast.bump, but for occupied lines, is
+ *     objects whose headers are written, so that another thread can walk them.
  * M4  From fast.bump up to `zeroed` the run is zeroed.
  */
 #ifndef STRATA_MUTATOR_H
@@ -56,8 +56,8 @@ struct gc_mutator {
     struct gc_world *world;
     struct gc_mutator *next; /* in the world, or of those detached; under the lock */
     struct gc_mutator *next_of_thread;
-    struct gc_run run; /* shared; changed under the lock, but its end, `skipped` and bump, which is
-                          stale, by its thread without it */
+    struct gc_run run; /* shared; changed under the lock, but its end, `line`, `skipped` and bump,
+                          which is stale, by its thread without it */
     uintptr_t zeroed;  /* how far the run is; changed by its thread, or under the lock in a stop */
     bool is_cold;      /* the run is gen2's: its memory has left the cache */
     uintptr_t thread;
@@ -111,7 +111,7 @@ static inline void gc_mutator_set_bump(struct gc_mutator *mutator, uintptr_t bum
     __atomic_store_n(&mutator->fast.bump, bump + GC_HEADER_BYTES, __ATOMIC_RELEASE);
 }
 
-/* Bytes left in the block that is being filled. */
+/* Bytes left in the hole or block that is being filled. */
 static inline size_t gc_mutator_room(const struct gc_mutator *mutator)
 {
     return mutator->run.block == GC_NO_BLOCK ? 0 : mutator->run.end - gc_mutator_bump(mutator);
@@ -134,13 +134,14 @@ static inline size_t gc_mutator_unused(const struct gc_mutator *mutator)
 bool gc_mutator_refill(struct gc_mutator *mutator, struct gc_spaces *spaces, size_t bytes);
 void gc_mutator_open(struct gc_mutator *mutator);
 
-/* Opens the run's next block, without the lock; false if it has none. */
-bool gc_mutator_advance(struct gc_mutator *mutator, const struct gc_spaces *spaces);
+/* Opens the next hole of the run's block that has room for `bytes`, or the run's next
+ * block, without the lock; false if there is none. */
+bool gc_mutator_advance(struct gc_mutator *mutator, const struct gc_spaces *spaces, size_t bytes);
 
 /* Zeroes what is not yet of the run's next `bytes`, or of all if they are fewer. */
 void gc_mutator_zero(struct gc_mutator *mutator, size_t bytes);
 
-/* Zeroes what is left of the block that is being filled: then it can be parsed (T4).
+/* Zeroes what is left of what is being filled: then it can be parsed (T4).
  * By its thread, or where that is stopped. */
 void gc_mutator_zero_rest(struct gc_mutator *mutator);
 
