@@ -223,6 +223,20 @@ static uintptr_t nearest_start(const struct gc_tables *tables, uint32_t block, s
     return tables->base + ((word * 64 + gc_highest_bit(bits)) << GC_GRANULE_LOG2) + GC_HEADER_BYTES;
 }
 
+/* Whether the address may lie in an object that only a parse would find: in no line that
+ * was occupied when the block was opened. */
+static bool is_fresh(const struct gc_tables *tables, uint32_t block, uintptr_t address)
+{
+    const struct gc_block *info = &tables->blocks[block];
+    size_t line = gc_line_of(tables, address) % GC_BLOCK_LINES;
+
+    if (!(info->flags & GC_BLOCK_UNPARSED))
+        return false;
+    if (gc_state_action(gc_state_of(tables, block)) == GC_LEAVE)
+        return gc_block_lines(tables, block)[line] == 0;
+    return !gc_bit_get(info->taken, line);
+}
+
 static uint32_t head_of(const struct gc_tables *tables, uint32_t block)
 {
     return tables->blocks[block].kind == GC_BLOCK_FOLLOWER ? tables->blocks[block].head : block;
@@ -261,7 +275,8 @@ uintptr_t gc_object_containing(struct gc_tables *tables, uintptr_t word)
         block = head_of(tables, block);
         address = gc_block_start(tables, block) + GC_BLOCK_BYTES - 1;
     }
-    gc_block_parse(tables, block);
+    if (is_fresh(tables, block, address))
+        gc_block_parse(tables, block);
     object = nearest_start(tables, block, (address - tables->base) >> GC_GRANULE_LOG2);
     if (object == 0 || word - 1 >= gc_object_end(gc_object_type(object), object))
         return 0;
