@@ -7,7 +7,7 @@
 
 enum {
     MOST_AT_ONCE = 8, /* blocks that one of several mutators takes with the lock taken once */
-    LINES_AHEAD = 4   /* of the next hole, that are fetched */
+    LINES_AHEAD = 16  /* of a block with holes, of which the free ones are fetched */
 };
 
 void gc_spaces_create(struct gc_spaces *spaces, struct gc_tables *tables, struct gc_blocks *blocks)
@@ -100,18 +100,18 @@ static bool open_free_block(struct gc_spaces *spaces, struct gc_run *run, unsign
     return true;
 }
 
-/* The hole that the run will come to next has left the cache: its first lines are fetched
- * while this one is filled. */
-static void fetch_next_hole(const uint8_t *lines, uintptr_t start, uint32_t line)
+/* The holes behind `line`, to which the run will come, have left the cache: their lines are
+ * fetched while this one is filled, so far ahead that they are there by then. */
+static void fetch_holes(const struct gc_spaces *spaces, struct gc_run *run, uint32_t line)
 {
-    uint32_t first;
+    const uint8_t *lines = gc_block_lines(spaces->tables, run->block);
+    uintptr_t start = gc_block_start(spaces->tables, run->block);
+    uint32_t end = (uint32_t)gc_min(line + LINES_AHEAD, GC_BLOCK_LINES);
 
-    while (line < GC_BLOCK_LINES && lines[line] != 0)
-        line++;
-    for (first = line; line < GC_BLOCK_LINES && line < first + LINES_AHEAD && lines[line] == 0;
-         line++)
-        for (size_t at = 0; at < GC_LINE_BYTES; at += GC_CACHE_LINE_BYTES)
+    for (line = (uint32_t)gc_max(line, run->fetched); line < end; line++)
+        for (size_t at = 0; lines[line] == 0 && at < GC_LINE_BYTES; at += GC_CACHE_LINE_BYTES)
             gc_prefetch((const void *)(start + (size_t)line * GC_LINE_BYTES + at));
+    run->fetched = end;
 }
 
 /* The next hole of at least `bytes` of the block that the run fills. Holes passed over
@@ -132,7 +132,7 @@ static bool find_hole(const struct gc_spaces *spaces, struct gc_run *run, size_t
             *from = start + (size_t)first * GC_LINE_BYTES;
             *to = start + (size_t)line * GC_LINE_BYTES;
             run->line = line;
-            fetch_next_hole(lines, start, line);
+            fetch_holes(spaces, run, line);
             return true;
         }
         if (young && line > first)
@@ -162,7 +162,7 @@ static bool open_listed_hole(struct gc_spaces *spaces, struct gc_run *run, uint3
         struct gc_block *info = &spaces->tables->blocks[*list];
 
         run->block = *list;
-        run->line = 0;
+        run->line = run->fetched = 0;
         *list = info->next_hole;
         info->next_hole = GC_NO_BLOCK;
         info->flags |= GC_BLOCK_OPEN;

@@ -33,10 +33,11 @@ struct gc_generation {
 struct gc_run {
     uintptr_t bump;
     uintptr_t limit;
-    uintptr_t from; /* of the room, at first */
-    uint32_t block; /* the first; GC_NO_BLOCK if none is open */
-    uint32_t line;  /* where to look for the block's next hole */
-    bool whole;     /* the block was wholly free */
+    uintptr_t from;   /* of the room, at first */
+    uint32_t block;   /* the first; GC_NO_BLOCK if none is open */
+    uint32_t line;    /* where to look for the block's next hole, */
+    uint32_t fetched; /* and up to where those were fetched into the cache */
+    bool whole;       /* the block was wholly free */
     /* Mutators' runs. Their thread writes the first two, and `line`, without the lock, the
      * second by atomic stores, for others read it; whoever ends the run, with the lock. */
     uintptr_t end;   /* of the room that is open: in the block being filled, at most `limit` */
