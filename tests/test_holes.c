@@ -18,6 +18,8 @@ struct view {
     uintptr_t hole;
     uintptr_t ahead;
     void *seen[FILLED];
+    void *seen_at_end[FILLED];
+    void *seen_behind;
     size_t pinned_seen;
     size_t missed;
     void *seen_ahead;
@@ -68,8 +70,11 @@ static void fill_some(gc_mutator *mutator, struct view *view)
 
 static void look(gc_mutator *mutator, struct view *view)
 {
-    for (int i = 0; i < FILLED; i++)
-        view->seen[i] = gc_object_at(mutator, &view->filled[i]->value);
+    for (int i = 0; i < FILLED; i++) {
+        view->seen[i] = gc_object_at(mutator, view->filled[i]);
+        view->seen_at_end[i] = gc_object_at(mutator, view->filled[i] + 1);
+    }
+    view->seen_behind = gc_object_at(mutator, (char *)(view->filled[FILLED - 1] + 1) + 1);
     for (int i = 0; i < NODES / EACH; i++)
         view->pinned_seen += gc_object_at(mutator, &view->pinned[i]->value) == view->pinned[i];
     view->seen_ahead = gc_object_at(mutator, (void *)view->ahead);
@@ -101,8 +106,11 @@ static void objects_in_all_holes_of_a_block_are_found_by_others(void **state)
     make_barrier(&view.barrier, 2);
     run_threads(world, 2, fill_or_look, &view);
     assert_true(view.hole - view.first_hole > (size_t)2 * EACH * sizeof(struct node));
-    for (int i = 0; i < FILLED; i++)
+    for (int i = 0; i < FILLED; i++) {
         assert_ptr_equal(view.seen[i], view.filled[i]);
+        assert_ptr_equal(view.seen_at_end[i], view.filled[i]);
+    }
+    assert_null(view.seen_behind);
     assert_int_equal(view.pinned_seen, NODES / EACH);
     assert_null(view.seen_ahead);
     assert_int_equal(view.counted, view.bytes);

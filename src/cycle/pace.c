@@ -62,7 +62,6 @@ void gc_pace_start(struct gc_pace *pace)
     pace->count1 = pace->count2 = 0;
     pace->live_full = 0;
     pace->only_grows = false;
-    pace->several = false;
     pace->patience = LEAST_PATIENCE;
     pace->patience_left = pace->lasting_run = 0;
     pace->is_lasting = false;
