@@ -114,10 +114,16 @@ static void fetch_holes(const struct gc_spaces *spaces, struct gc_run *run, uint
     run->fetched = end;
 }
 
+/* What a run can go on over. */
+struct room {
+    uintptr_t from;
+    uintptr_t to;
+};
+
 /* The next hole of at least `bytes` of the block that the run fills. Holes passed over
  * by a mutator (`young`) are zeroed: a parse will read them (T4). */
 static bool find_hole(const struct gc_spaces *spaces, struct gc_run *run, size_t bytes, bool young,
-                      uintptr_t *from, uintptr_t *to)
+                      struct room *hole)
 {
     const uint8_t *lines = gc_block_lines(spaces->tables, run->block);
     uintptr_t start = gc_block_start(spaces->tables, run->block);
@@ -129,8 +135,8 @@ static bool find_hole(const struct gc_spaces *spaces, struct gc_run *run, size_t
         while (line < GC_BLOCK_LINES && lines[line] == 0)
             line++;
         if ((size_t)(line - first) * GC_LINE_BYTES >= bytes) {
-            *from = start + (size_t)first * GC_LINE_BYTES;
-            *to = start + (size_t)line * GC_LINE_BYTES;
+            hole->from = start + (size_t)first * GC_LINE_BYTES;
+            hole->to = start + (size_t)line * GC_LINE_BYTES;
             run->line = line;
             fetch_holes(spaces, run, line);
             return true;
@@ -146,11 +152,12 @@ static bool find_hole(const struct gc_spaces *spaces, struct gc_run *run, size_t
 
 static bool open_hole(const struct gc_spaces *spaces, struct gc_run *run, size_t bytes, bool young)
 {
-    uintptr_t from;
+    struct room hole;
 
-    if (!find_hole(spaces, run, bytes, young, &from, &run->limit))
+    if (!find_hole(spaces, run, bytes, young, &hole))
         return false;
-    run->from = run->bump = run->tallied = from;
+    run->from = run->bump = run->tallied = hole.from;
+    run->limit = hole.to;
     run->whole = false;
     return true;
 }
@@ -241,26 +248,25 @@ void gc_run_zero(const struct gc_run *run)
     gc_zero(run->bump, run->end);
 }
 
-/* `from` to `to` is open, in one block: up to there it can be parsed. */
-static void begin_room(const struct gc_spaces *spaces, struct gc_run *run, uintptr_t from,
-                       uintptr_t to)
+/* The room, which lies in one block, is open: up to its end that can be parsed. */
+static void begin_room(const struct gc_spaces *spaces, struct gc_run *run, struct room room)
 {
-    uint32_t block = gc_block_of(spaces->tables, from);
+    uint32_t block = gc_block_of(spaces->tables, room.from);
     uintptr_t start = gc_block_start(spaces->tables, block);
 
-    run->bump = from;
-    run->end = to;
-    __atomic_store_n(&spaces->tables->blocks[block].fresh_end, (uint32_t)(to - start),
+    run->bump = room.from;
+    run->end = room.to;
+    __atomic_store_n(&spaces->tables->blocks[block].fresh_end, (uint32_t)(room.to - start),
                      __ATOMIC_RELAXED);
 }
 
 bool gc_young_run_advance(const struct gc_spaces *spaces, struct gc_run *run, size_t bytes)
 {
-    uintptr_t from = run->end, to = from + GC_BLOCK_BYTES;
+    struct room next = {run->end, run->end + GC_BLOCK_BYTES};
 
-    if (from == run->limit || (!run->whole && !find_hole(spaces, run, bytes, true, &from, &to)))
+    if (run->end == run->limit || (!run->whole && !find_hole(spaces, run, bytes, true, &next)))
         return false;
-    begin_room(spaces, run, from, to);
+    begin_room(spaces, run, next);
     return true;
 }
 
@@ -270,7 +276,7 @@ static void hand_out(struct gc_spaces *spaces, struct gc_run *run)
 {
     uintptr_t end = gc_block_start(spaces->tables, run->block) + GC_BLOCK_BYTES;
 
-    begin_room(spaces, run, run->bump, gc_min(run->limit, end));
+    begin_room(spaces, run, (struct room){run->bump, gc_min(run->limit, end)});
     if (!run->whole)
         run->limit = end;
     spaces->tables->blocks[run->block].flags |= GC_BLOCK_UNPARSED;
