@@ -158,6 +158,16 @@ static void run_opens_a_part_of_a_block(struct seeded *s)
 }
 
 /* The open room would be two blocks. */
+static void run_opens_less_than_is_fresh(struct seeded *s)
+{
+    gc_mutator *mutator = s->world->mutator;
+
+    s->block = mutator->run.block;
+    mutator->run.end -= 64;
+    mutator->fast.limit = mutator->run.end + GC_HEADER_BYTES;
+    mutator->fast.zeroed = 0;
+}
+
 static void run_opens_two_blocks(struct seeded *s)
 {
     gc_mutator *mutator = s->world->mutator;
@@ -263,6 +273,8 @@ static const struct corruption of_lists[] = {
      BLOCK("0") "is filled by a run that leaves it", false},
     {"run opens a part of a block", run_opens_a_part_of_a_block,
      BLOCK("0") "is filled by a run that leaves it", true},
+    {"run opens less than is fresh", run_opens_less_than_is_fresh,
+     BLOCK("0") "is filled by a run that opens more, or less (T4)", false},
     {"run not open", run_not_open, BLOCK("0") "is filled by a run, but is not open", true},
     {"run leaves its block", run_leaves_block, BLOCK("0") "is filled by a run that leaves it",
      false},
@@ -283,7 +295,7 @@ static const struct corruption of_lists[] = {
 static void broken_lists_are_found_and_named(void **state)
 {
     (void)state;
-    assert_all_found(of_lists, GC_COUNT(of_lists), 31);
+    assert_all_found(of_lists, GC_COUNT(of_lists), 32);
 }
 
 int main(void)

@@ -172,6 +172,24 @@ static void so_they_are_while_it_fills_them(void **state)
     world_free(world);
 }
 
+/* Else a collection would be due before its time. */
+static void what_lives_between_holes_is_not_handed_out(void **state)
+{
+    static struct view view;
+    struct world *world = make_shared(NULL);
+    const struct gc_spaces *spaces = &world->heap->collector.spaces;
+    const struct gc_run *run = &world->mutator->run;
+
+    (void)state;
+    make_holes(world->mutator, &view);
+    assert_int_equal(spaces->handed_bytes, 0);
+    (void)make_node(world->mutator, 0);
+    assert_true(run->occupied > 0);
+    assert_int_equal(spaces->handed_bytes, run->limit - run->from - run->occupied);
+    gc_root_range_remove(world->heap, (void **)view.pinned);
+    world_end(world);
+}
+
 /* Of what lies between what lives: holes too small for an object are passed over, and
  * the block is parsed with them. */
 static void holes_too_small_are_passed_over(void **state)
@@ -207,6 +225,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(objects_in_all_holes_of_a_block_are_found_by_others),
         cmocka_unit_test(so_they_are_while_it_fills_them),
+        cmocka_unit_test(what_lives_between_holes_is_not_handed_out),
         cmocka_unit_test(holes_too_small_are_passed_over),
     };
 

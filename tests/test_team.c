@@ -363,7 +363,8 @@ static void allocate_between(gc_heap *heap, size_t index, void *data)
     gc_mutator_detach(mutator);
 }
 
-/* What the team of a large heap has in helpers where two threads allocate. */
+/* What the team of a large heap has in helpers where two threads allocate; once one
+ * does, it marks alone. */
 static unsigned helpers_of_two_threads(const char *settings)
 {
     struct world *world = make_shared(settings);
@@ -382,7 +383,11 @@ static unsigned helpers_of_two_threads(const char *settings)
         meet_parked(&meeting, world->mutator);
     }
     helpers = world->heap->collector.team.helpers;
+    assert_int_equal(world->heap->collector.tracer.team != NULL, helpers > 0);
     join_threads(&threads, world->mutator);
+    run_collections(world, 32);
+    gc_collect(world->mutator, GC_OLD, NULL);
+    assert_null(world->heap->collector.tracer.team);
     assert_true(is_intact_list(world->root[0], length));
     assert_int_equal(gc_verify(world->mutator), 0);
     world_end(world);

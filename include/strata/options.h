@@ -63,16 +63,17 @@ typedef struct gc_options {
     uint32_t threshold2;       /* gen1 collections between those of gen2, at least; default 2 */
     uint32_t growth_percent;   /* growth of the old generation before a collection, doubled,
                                   by 128 MiB at most, where the last that it called for found
-                                  next to nothing dead, and two fifths more where several
-                                  threads allocate; default 75 */
+                                  next to nothing dead, and two fifths more while several
+                                  threads allocate and soft_limit is kept; default 75 */
     uint32_t gc_share_percent; /* of the time, spent collecting near the hard limit: from there on
                                   what finds no room gets NULL without a full collection;
                                   default 90 */
     uint32_t workers;          /* threads that mark a large heap together, the one that collects
-                                  included, at most 64; default 1 until several threads allocate,
-                                  then as many as cores, at most 4. A heap has no more of them
-                                  than MiB of its hard limit. The others are started by the
-                                  first collection that is large enough, and see no signals.
+                                  included, at most 64; default: while several threads allocate,
+                                  as many as cores that the one that collects may run on, at most
+                                  4, else 1. A heap has no more of them than MiB of its hard
+                                  limit. The others are started by the first collection that is
+                                  large enough (by default once it is over), and see no signals.
                                   They call nothing of the program's. On busy cores they may
                                   gain nothing */
     uint32_t decommit_delay;   /* full collections that free memory waits to be given back, at

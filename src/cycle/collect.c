@@ -108,15 +108,17 @@ static enum gc_prefetch choose_prefetch(const struct gc_collector *collector, si
 
 /* A team is for large heaps: to wake it costs as much as to mark a thousand
  * objects. Where several threads allocate there are cores that idle meanwhile. */
-static struct gc_team *choose_team(struct gc_collector *collector, size_t condemned)
+static struct gc_team *choose_team(struct gc_collector *collector, unsigned generation,
+                                   size_t condemned)
 {
     struct gc_team *team = &collector->team;
+    bool several = collector->allocating > 1;
 
     if (collector->tracer.prefetch != GC_PREFETCH_ALL ||
         (condemned < TEAM_BYTES && !(collector->stress & GC_STRESS_PREFETCH)))
         return NULL;
-    collector->misses_team = team->size < 2 && collector->allocating > 1;
-    if (!gc_team_start(team))
+    collector->misses_team = several && team->size < 2 && generation == GC_OLD;
+    if ((collector->spares_team && !several) || !gc_team_start(team))
         return NULL;
     gc_team_begin(team, &collector->tracer);
     return team;
@@ -324,7 +326,7 @@ void gc_cycle_run(struct gc_collector *collector, const struct gc_request *reque
                           request->reason == GC_REASON_LIMIT);
     young = condemned_bytes(collector, GC_YOUNG);
     gc_tracer_begin(tracer, request->generation, choose_prefetch(collector, condemned));
-    tracer->team = choose_team(collector, condemned);
+    tracer->team = choose_team(collector, request->generation, condemned);
     reach(collector, GC_PHASE_STOPPED);
 
     gc_condemn(collector, request);

@@ -74,7 +74,8 @@ struct gc_collector {
     struct gc_remembered remembered;
     struct gc_tracer tracer;
     struct gc_team team; /* that marks large heaps together */
-    bool misses_team;    /* one would have been of use */
+    bool misses_team;    /* the last large collection would have had a use for one */
+    bool spares_team;    /* it was not asked for: where one thread allocates, one marks */
     struct gc_roots roots;
     struct gc_handles handles;
     struct gc_types types;

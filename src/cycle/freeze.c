@@ -84,7 +84,8 @@ static void pace_anew(struct gc_collector *collector)
                               .external_bytes = collector->external_bytes,
                               .room_bytes = gc_blocks_room(&collector->blocks, GC_FOR_MUTATOR),
                               .over_soft_limit =
-                                  gc_blocks_committed(&collector->blocks) > collector->soft_limit};
+                                  gc_blocks_committed(&collector->blocks) > collector->soft_limit,
+                              .allocating = collector->allocating};
 
     gc_pace_after(&collector->pace, &now);
 }

@@ -19,6 +19,7 @@ enum {
     LIMIT_PER_WORKER = 1 << 20, /* bytes */
     FIRST_STACK = 32 << 10,     /* words of the mark stack committed at first, at most */
     MOST_UNASKED = 4,           /* workers, where the options name no number */
+    TEAM_ROOM_SHARE = 8,        /* of the limit: room, for them to be had */
     HUGE_FROM_BYTES = 8 << 20   /* heaps this large ask for huge pages */
 };
 
@@ -130,16 +131,30 @@ void gc_heap_limit_lanes(gc_heap *heap)
     renew_team(heap, limit, stack);
 }
 
+/* Near the limit what is left is the program's. A thread that may run on one core decides
+ * nothing: helpers may run where who starts them does. */
+static unsigned workers_to_give(const gc_heap *heap)
+{
+    const struct gc_blocks *blocks = &heap->collector.blocks;
+
+    if (!heap->collector.misses_team || heap->options.workers != 0 ||
+        gc_blocks_room(blocks, GC_FOR_MUTATOR) < blocks->limit_bytes / TEAM_ROOM_SHARE)
+        return 1;
+    return (unsigned)gc_min(gc_os_cores(), MOST_UNASKED);
+}
+
 void gc_heap_give_team(gc_heap *heap)
 {
     struct gc_collector *collector = &heap->collector;
     size_t limit = collector->blocks.limit_bytes;
+    unsigned workers = workers_to_give(heap);
 
-    if (!collector->misses_team || heap->options.workers != 0)
+    if (workers < 2)
         return;
-    heap->options.workers = (uint32_t)gc_max(gc_min(gc_os_cores(), MOST_UNASKED), 1);
-    if (!gc_heap_has_team(heap))
-        renew_team(heap, limit, stack_words(limit, collector->stress));
+    heap->options.workers = workers;
+    renew_team(heap, limit, stack_words(limit, collector->stress));
+    collector->spares_team = true;
+    (void)gc_team_start(&collector->team);
 }
 
 /* ---- Creation ---- */

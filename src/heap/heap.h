@@ -12,7 +12,7 @@
 
 struct gc_heap {
     struct gc_collector collector;
-    gc_options options; /* as completed */
+    gc_options options; /* as completed; workers 0 until a team is given unasked */
     void *data;
     unsigned disabled;    /* gc_disable calls not undone */
     gc_mutator *detached; /* kept for the next to attach, and to know misuse by */
@@ -174,8 +174,8 @@ void gc_heap_limit_lanes(gc_heap *heap);
 /* Whether its team is as large as its limit allows, and was not lost. */
 bool gc_heap_has_team(const gc_heap *heap);
 
-/* Makes the team that the last collection missed, unless the options say how many
- * workers there are, or there is no memory for it. All threads are stopped. */
+/* Makes and starts the team that the last large collection missed, unless the options say
+ * how many workers there are, or there is little room. All threads are stopped. */
 void gc_heap_give_team(gc_heap *heap);
 
 /* ---- All heaps (heaps.c). Thread: any. ---- */

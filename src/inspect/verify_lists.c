@@ -131,6 +131,14 @@ static bool is_in_blocks(const struct gc_tables *tables, const struct gc_run *ru
            is_end(tables, run, run->end);
 }
 
+/* T4: the block that is being filled can be parsed up to the end of what is open. */
+static bool is_fresh_so_far(const struct gc_tables *tables, const struct gc_run *run)
+{
+    uint32_t block = gc_block_of(tables, run->end - 1);
+
+    return run->end - gc_block_start(tables, block) == tables->blocks[block].fresh_end;
+}
+
 static void verify_run(struct gc_verifier *verifier, const struct gc_run *run, uintptr_t bump,
                        struct runs *runs)
 {
@@ -147,10 +155,12 @@ static void verify_run(struct gc_verifier *verifier, const struct gc_run *run, u
         return;
     }
     verify_open(verifier, run, runs);
-    if (is_in_blocks(tables, run, bump))
-        runs->room += run->limit - bump;
-    else
+    if (!is_in_blocks(tables, run, bump))
         gc_fault_block(verifier, run->block, "is filled by a run that leaves it");
+    else if (!is_fresh_so_far(tables, run))
+        gc_fault_block(verifier, run->block, "is filled by a run that opens more, or less (T4)");
+    else
+        runs->room += gc_run_unused(run, bump);
 }
 
 /* M1, M2. Each is stopped, or the one that asks. */

@@ -288,7 +288,8 @@ uintptr_t gc_object_before(struct gc_tables *tables, uintptr_t word, uintptr_t f
     uint32_t block = gc_block_of(tables, word - 1);
     uintptr_t object;
 
-    gc_block_parse_to(tables, block, filled);
+    if (is_fresh(tables, block, word - 1))
+        gc_block_parse_to(tables, block, filled);
     object = nearest_start(tables, block, (word - 1 - tables->base) >> GC_GRANULE_LOG2);
     if (object == 0 || word - 1 >= gc_object_end(gc_object_type(object), object))
         return 0;

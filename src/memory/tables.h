@@ -112,9 +112,8 @@ void gc_tables_clear(struct gc_tables *tables, uint32_t block);
  * to parse it still. */
 void gc_block_clear_lines(struct gc_tables *tables, uint32_t block);
 
-/* Records the starts of an unparsed block's fresh runs; of those that end
- * before `end`, an address in the block or its end, if the rest is being filled
- * by another thread. */
+/* Records the starts of an unparsed block's fresh runs; of those before `end`, if the
+ * rest is being filled by another thread. */
 void gc_block_parse(struct gc_tables *tables, uint32_t block);
 void gc_block_parse_to(struct gc_tables *tables, uint32_t block, uintptr_t end);
 

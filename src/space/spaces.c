@@ -56,6 +56,7 @@ void gc_generation_add_all(struct gc_spaces *spaces, uint32_t list, unsigned gen
 static void end_run(struct gc_run *run)
 {
     run->bump = run->limit = run->end = run->from = run->tallied = 0;
+    run->occupied = 0;
     run->block = GC_NO_BLOCK;
 }
 
@@ -270,17 +271,27 @@ bool gc_young_run_advance(const struct gc_spaces *spaces, struct gc_run *run, si
     return true;
 }
 
-/* Of a block with holes all is handed out that is behind the first: what is occupied
- * is skipped. */
+static size_t occupied_bytes(const uint8_t *lines, uint32_t from)
+{
+    size_t count = 0;
+
+    for (uint32_t line = from; line < GC_BLOCK_LINES; line++)
+        count += lines[line];
+    return count * GC_LINE_BYTES;
+}
+
+/* Of a block with holes, all holes from the first on are. */
 static void hand_out(struct gc_spaces *spaces, struct gc_run *run)
 {
+    const uint8_t *lines = gc_block_lines(spaces->tables, run->block);
     uintptr_t end = gc_block_start(spaces->tables, run->block) + GC_BLOCK_BYTES;
 
     begin_room(spaces, run, (struct room){run->bump, gc_min(run->limit, end)});
+    run->occupied = run->whole ? 0 : occupied_bytes(lines, run->line);
     if (!run->whole)
         run->limit = end;
     spaces->tables->blocks[run->block].flags |= GC_BLOCK_UNPARSED;
-    spaces->handed_bytes += run->limit - run->bump;
+    spaces->handed_bytes += run->limit - run->bump - run->occupied;
 }
 
 uint32_t *gc_old_holes(struct gc_spaces *spaces, enum gc_block_kind kind)

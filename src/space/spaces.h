@@ -38,10 +38,12 @@ struct gc_run {
     uint32_t line;    /* where to look for the block's next hole, */
     uint32_t fetched; /* and up to where those were fetched into the cache */
     bool whole;       /* the block was wholly free */
-    /* Mutators' runs. Their thread writes the first two, and `line`, without the lock, the
-     * second by atomic stores, for others read it; whoever ends the run, with the lock. */
+    /* Mutators' runs. Their thread writes `bump`, `line`, `fetched`, `end` and `skipped` without
+     * the lock, the last by atomic stores, for others read it; whoever ends the run, with the
+     * lock. */
     uintptr_t end;   /* of the room that is open: in the block being filled, at most `limit` */
     size_t skipped;  /* bytes of red zones, at rooms' ends and between them: not used */
+    size_t occupied; /* bytes between the rooms, behind the first: not free */
     uint32_t near;   /* block to take next, if it is free, */
     uint32_t home;   /* and the first taken since the last collection, or GC_NO_BLOCK */
     uint32_t blocks; /* taken at once by the last */
@@ -73,10 +75,10 @@ static inline void gc_run_reset(struct gc_run *run)
     *run = (struct gc_run){.block = GC_NO_BLOCK};
 }
 
-/* Bytes of a mutator's run that hold no object. */
+/* Bytes of a mutator's run that were handed out, and hold nothing allocated through it. */
 static inline size_t gc_run_unused(const struct gc_run *run, uintptr_t bump)
 {
-    return run->limit - bump + run->skipped;
+    return run->limit - bump + run->skipped - run->occupied;
 }
 
 /* Where another thread fills the run: what is skipped now, before its bump is
@@ -97,10 +99,9 @@ static inline uint32_t gc_run_end_block(const struct gc_tables *tables, const st
     return run->block == GC_NO_BLOCK ? 0 : gc_block_of(tables, run->limit - 1) + 1;
 }
 
-/* Room for `bytes` in gen0, to be zeroed, in blocks of `kind`, where the run does not
- * go on: a block with holes, else a free block. While the spaces
- * pretenure, the same in gen2; what pins fills gen2's holes before free blocks, for
- * nothing is copied into them. */
+/* Ends the run, and gives it other room for `bytes` in gen0, to be zeroed, in blocks of
+ * `kind`: a block with holes, else a free block. While the spaces pretenure, the same in
+ * gen2; what pins fills gen2's holes before free blocks, for nothing is copied into them. */
 bool gc_young_run_next(struct gc_spaces *spaces, struct gc_run *run, enum gc_block_kind kind,
                        size_t bytes);
 

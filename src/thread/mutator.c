@@ -56,7 +56,7 @@ void gc_mutator_zero_rest(struct gc_mutator *mutator)
         gc_mutator_zero(mutator, GC_BLOCK_BYTES);
 }
 
-/* The run's next block, or another run, is open: nothing of it is zeroed. */
+/* The run's next hole or block, or another run, is open: nothing of it is zeroed. */
 static void begin(struct gc_mutator *mutator)
 {
     mutator->zeroed = mutator->run.bump;

@@ -124,7 +124,7 @@ static inline size_t gc_mutator_unused(const struct gc_mutator *mutator)
 
     return mutator->run.block == GC_NO_BLOCK
                ? skipped
-               : mutator->run.limit - gc_mutator_bump(mutator) + skipped;
+               : mutator->run.limit - gc_mutator_bump(mutator) + skipped - mutator->run.occupied;
 }
 
 /* Opens the mutator's next run, of at least `bytes`, with its bytes undefined;
